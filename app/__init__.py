@@ -1,0 +1,1 @@
+"""Winnow's server: time, people and data."""

@@ -1,0 +1,1 @@
+"""Statistics for experiments: pure functions from sufficient statistics to typed, frozen results."""

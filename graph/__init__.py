@@ -1,0 +1,1 @@
+"""How clients ask: the typed GraphQL graph."""
