@@ -1,0 +1,38 @@
+"""Tortoise rows without behaviour, a file a domain.
+
+Tables with composite keys (events and totals) have no model: they are written by `app.store.schema` and read by set-based SQL.
+"""
+
+from app.store.models.abtests import AbTest, AbTestMetric, AbTestVariant, Allocation, Analysis
+from app.store.models.access import ApiKey, AuditEntry
+from app.store.models.catalogue import Campaign, Merchant, User
+from app.store.models.jobs import ImportRun, Job
+from app.store.models.learning import (
+    MerchantAffinity,
+    OfferCurve,
+    Recommendation,
+    SegmentRank,
+    SendTimeProfile,
+    TrainedModel,
+)
+
+__all__ = [
+    "AbTest",
+    "AbTestMetric",
+    "AbTestVariant",
+    "Allocation",
+    "Analysis",
+    "ApiKey",
+    "AuditEntry",
+    "Campaign",
+    "ImportRun",
+    "Job",
+    "Merchant",
+    "MerchantAffinity",
+    "OfferCurve",
+    "Recommendation",
+    "SegmentRank",
+    "SendTimeProfile",
+    "TrainedModel",
+    "User",
+]
