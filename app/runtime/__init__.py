@@ -1,0 +1,1 @@
+"""What every part runs on: settings, clock, compute, broadcast, logging."""
