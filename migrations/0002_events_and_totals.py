@@ -143,6 +143,7 @@ TEST_TOTALS = [
         metric_id bigint NOT NULL,
         user_id bigint NOT NULL,
         variant_id bigint NOT NULL,
+        multiple smallint NOT NULL DEFAULT 0,
         value bigint NOT NULL,
         denominator bigint NOT NULL DEFAULT 0,
         covariate bigint NOT NULL DEFAULT 0,

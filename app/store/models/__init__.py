@@ -1,6 +1,6 @@
 """Tortoise rows without behaviour, a file a domain.
 
-Tables with composite keys (events and totals) have no model: they are written by `app.store.schema` and read by set-based SQL.
+Tables with composite keys (events and totals) have no model: set-based SQL writes and reads them.
 """
 
 from app.store.models.abtests import AbTest, AbTestMetric, AbTestVariant, Allocation, Analysis
