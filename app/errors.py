@@ -20,8 +20,10 @@
 
 The first six are the contract's UserErrorCode; the rest are spoken by the doors (HTTP, command line). Every message
 ends by saying what to do. `path` names the input field at fault, outermost first; it is empty where no single field is.
+Where an input has several problems they are raised together, as `DomainErrors`.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -130,3 +132,11 @@ class IncompatibleVersion(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """PostgreSQL does not start or does not answer."""
+
+
+class DomainErrors(Exception):
+    """Everything wrong with one input: its problems, each with its code and path."""
+
+    def __init__(self, problems: Sequence[DomainError]) -> None:
+        super().__init__(" ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
