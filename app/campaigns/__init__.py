@@ -1,0 +1,1 @@
+"""Use cases on campaigns: editing them, and reading how they perform."""
