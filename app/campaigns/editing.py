@@ -11,8 +11,9 @@ from decimal import Decimal
 
 from msgspec import UNSET, UnsetType
 
+from app.auth.auditing import Audit
+from app.auth.principals import Principal
 from app.runtime.clock import Clock
-from app.store.access import AccessStore
 from app.store.campaigns import CampaignRow, CampaignStore, MerchantRow
 from app.store.models.codes import CampaignStatus, Channel
 
@@ -82,24 +83,24 @@ class Upserted:
 class CampaignEditing:
     """Creates and changes what campaigns are made of. Every method raises `DomainErrors`."""
 
-    def __init__(self, store: CampaignStore, audit: AccessStore, clock: Clock) -> None:
+    def __init__(self, store: CampaignStore, audit: Audit, clock: Clock) -> None:
         self._store = store
         self._audit = audit
         self._clock = clock
 
-    async def create_merchant(self, draft: MerchantDraft, *, actor: str) -> MerchantRow:
+    async def create_merchant(self, draft: MerchantDraft, *, by: Principal) -> MerchantRow:
         """Create a merchant."""
         raise NotImplementedError
 
-    async def create_campaign(self, draft: CampaignDraft, *, actor: str) -> CampaignRow:
+    async def create_campaign(self, draft: CampaignDraft, *, by: Principal) -> CampaignRow:
         """Create a campaign of an existing merchant."""
         raise NotImplementedError
 
-    async def update_campaign(self, campaign: int | str, change: CampaignChange, *, actor: str) -> CampaignRow:
+    async def update_campaign(self, campaign: int | str, change: CampaignChange, *, by: Principal) -> CampaignRow:
         """Change a campaign, named by its id or key."""
         raise NotImplementedError
 
-    async def upsert_users(self, users: Sequence[UserDraft], *, actor: str) -> Upserted:
+    async def upsert_users(self, users: Sequence[UserDraft], *, by: Principal) -> Upserted:
         """Create or update up to 1,000 users; of two with the same external id the last wins.
 
         One user at fault refuses them all; its path starts with `users` and its index.
