@@ -57,6 +57,7 @@ EVENTS = [
     """,
     "CREATE INDEX IF NOT EXISTS event_by_user ON event (user_id, occurred_at)",
     "CREATE INDEX IF NOT EXISTS event_by_campaign ON event (campaign_id, occurred_at) WHERE campaign_id IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS event_by_test ON event (test_id, occurred_at) WHERE test_id IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS event_by_time ON event USING brin (occurred_at) WITH (pages_per_range = 32)",
 ]
 

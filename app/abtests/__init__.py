@@ -1,0 +1,1 @@
+"""A/B tests: from a draft to a verdict."""

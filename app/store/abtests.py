@@ -1,0 +1,403 @@
+"""Tests with their variants, metrics, policy versions, totals and history."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from app.store.database import Connection, Database
+from app.store.models.codes import AllocationPolicy, EventType, MetricKind, TestStatus
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantRow:
+    """One arm of a test."""
+
+    id: int
+    test_id: int
+    key: str
+    name: str
+    position: int
+    is_control: bool
+    weight: float
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRow:
+    """What a test is judged by; position 0 is the metric, the others are guardrails."""
+
+    id: int
+    test_id: int
+    key: str
+    name: str
+    position: int
+    kind: MetricKind
+    event: EventType
+    denominator: EventType | None
+    higher_is_better: bool
+    window_hours: int
+    margin: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationRow:
+    """One policy version: probabilities in the variants' order."""
+
+    id: int
+    test_id: int
+    policy_version: int
+    policy: AllocationPolicy
+    floor: float
+    probabilities: tuple[float, ...]
+    watermark: Any
+    seed: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRow:
+    """A test as stored."""
+
+    __test__ = False
+
+    id: int
+    key: str
+    name: str
+    hypothesis: str | None
+    status: TestStatus
+    campaign_id: int | None
+    confidence_level: float
+    power: float
+    minimum_detectable_effect: float | None
+    baseline: float | None
+    target_sample_size: int | None
+    allocation_policy: AllocationPolicy
+    floor: float
+    reallocate_every_minutes: int
+    coverage: float
+    holdout: float
+    seed: str
+    exclusion_group: str | None
+    exclusion_low: float | None
+    exclusion_high: float | None
+    targeting: Any
+    winner_id: int | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestDefinition:
+    """A test with all that decides about a unit: variants by position, metrics by position, newest allocation."""
+
+    __test__ = False
+
+    test: TestRow
+    variants: tuple[VariantRow, ...]
+    metrics: tuple[MetricRow, ...]
+    allocation: AllocationRow | None
+
+    @property
+    def control(self) -> VariantRow:
+        """Return the control."""
+        return next(variant for variant in self.variants if variant.is_control)
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Return the shares in force: the newest policy version's, before the first the weights."""
+        if self.allocation is not None:
+            return self.allocation.probabilities
+        return tuple(variant.weight for variant in self.variants)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotalsRow:
+    """Sufficient statistics of one metric and variant, exact; values in micros for money, else whole numbers."""
+
+    test_id: int
+    metric_id: int
+    variant_id: int
+    segment: str | None
+    exposed: int
+    multiple_exposed: int
+    converted: int
+    value_sum: int
+    value_squares: int
+    denominator_sum: int
+    denominator_squares: int
+    product_sum: int
+    covariate_sum: int
+    covariate_squares: int
+    covariate_product: int
+    log_sum: int
+    log_squares: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentRow:
+    """What was decided for a unit, and with what probability."""
+
+    test_id: int
+    user_id: int
+    external_id: str
+    variant_id: int
+    assigned_at: datetime
+    first_exposed_at: datetime | None
+    probability: float
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisRow:
+    """One saved analysis."""
+
+    id: int
+    test_id: int
+    created_at: datetime
+    requested_by: str | None
+    hierarchical: bool
+    results: Any
+
+
+TEST_COLUMNS = (
+    "id, key, name, hypothesis, status, campaign_id, confidence_level, power, minimum_detectable_effect, baseline, "
+    "target_sample_size, allocation_policy, floor, reallocate_every_minutes, coverage, holdout, seed, exclusion_group, "
+    "exclusion_low, exclusion_high, targeting, winner_id, created_at, started_at, ended_at"
+)
+SUMS = (
+    "exposed",
+    "multiple_exposed",
+    "converted",
+    "value_sum",
+    "value_squares",
+    "denominator_sum",
+    "denominator_squares",
+    "product_sum",
+    "covariate_sum",
+    "covariate_squares",
+    "covariate_product",
+    "log_sum",
+    "log_squares",
+)
+
+
+def _test(row: Record) -> TestRow:
+    values = dict(row)
+    values["status"] = TestStatus(values["status"])
+    values["allocation_policy"] = AllocationPolicy(values["allocation_policy"])
+    return TestRow(**values)
+
+
+def _metric(row: Record) -> MetricRow:
+    values = dict(row)
+    values["kind"] = MetricKind(values["kind"])
+    values["event"] = EventType(values["event"])
+    values["denominator"] = None if values["denominator"] is None else EventType(values["denominator"])
+    return MetricRow(**values)
+
+
+def _allocation(row: Record) -> AllocationRow:
+    values = dict(row)
+    values["policy"] = AllocationPolicy(values["policy"])
+    values["probabilities"] = tuple(cast("list[float]", values["probabilities"]))
+    return AllocationRow(**values)
+
+
+def _totals(row: Record) -> TotalsRow:
+    return TotalsRow(**{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()})
+
+
+class TestStore:
+    """SQL of the A/B tests."""
+
+    __test__ = False
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # definitions
+
+    async def ids_of(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the ids of tests by key."""
+        rows = await self._database.fetch("SELECT key, id FROM ab_test WHERE key = ANY($1::text[])", list(names))
+        return {row["key"]: row["id"] for row in rows}
+
+    async def definitions(
+        self, test_ids: Iterable[int], connection: Connection | None = None
+    ) -> dict[int, TestDefinition]:
+        """Return whole tests, in four statements whatever their number; in a transaction pass its connection."""
+        ids, source = list(test_ids), connection or self._database
+        tests = await source.fetch(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = ANY($1::bigint[])", ids)
+        variants = await source.fetch(VARIANTS, ids)
+        metrics = await source.fetch(METRICS, ids)
+        allocations = await source.fetch(NEWEST_ALLOCATIONS, ids)
+        return _assemble(tests, variants, metrics, allocations)
+
+    async def running_definitions(self) -> dict[int, TestDefinition]:
+        """Return every test that assigns units now."""
+        rows = await self._database.fetch("SELECT id FROM ab_test WHERE status = 'RUNNING'")
+        return await self.definitions(row["id"] for row in rows)
+
+    async def insert(
+        self,
+        connection: Connection,
+        test: Mapping[str, Any],
+        *,
+        variants: Sequence[Mapping[str, Any]],
+        metrics: Sequence[Mapping[str, Any]],
+    ) -> int:
+        """Store a new test with its variants and metrics; return its id."""
+        test_id = await _insert(connection, "ab_test", test)
+        for position, variant in enumerate(variants):
+            await _insert(connection, "ab_test_variant", {**variant, "test_id": test_id, "position": position})
+        for position, metric in enumerate(metrics):
+            await _insert(connection, "ab_test_metric", {**metric, "test_id": test_id, "position": position})
+        return test_id
+
+    async def lock(self, connection: Connection, test_id: int) -> TestRow | None:
+        """Return the test's row, locked until the transaction ends."""
+        row = await connection.fetchrow(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = $1 FOR UPDATE", test_id)
+        return None if row is None else _test(row)
+
+    async def set_fields(self, connection: Connection, test_id: int, values: Mapping[str, Any]) -> None:
+        """Write columns of a test."""
+        names = list(values)
+        pairs = ", ".join(f"{name} = ${number}" for number, name in enumerate(names, 2))
+        await connection.execute(
+            f"UPDATE ab_test SET {pairs}, updated_at = now() WHERE id = $1", test_id, *values.values()
+        )
+
+    async def set_weights(self, connection: Connection, weights: Mapping[int, float]) -> None:
+        """Write the weights of variants by id."""
+        await connection.execute(SET_WEIGHTS, list(weights), list(weights.values()))
+
+    # policy versions
+
+    async def insert_allocation(self, connection: Connection, allocation: Mapping[str, Any]) -> int:
+        """Store one policy version; a version is made once."""
+        return await _insert(connection, "allocation", allocation)
+
+    async def newest_allocations(self, test_ids: Sequence[int]) -> dict[int, AllocationRow]:
+        """Return each test's policy version in force."""
+        rows = await self._database.fetch(NEWEST_ALLOCATIONS, list(test_ids))
+        return {row["test_id"]: _allocation(row) for row in rows}
+
+    async def allocation_page(
+        self, test_ids: Sequence[int], *, first: int, after: int | None
+    ) -> dict[int, list[AllocationRow]]:
+        """Return policy versions, newest first, at most `first` a test, older than version `after`."""
+        rows = await self._database.fetch(ALLOCATION_PAGE, list(test_ids), first, after)
+        return _grouped(rows, _allocation)
+
+    # what happened
+
+    async def totals(self, test_ids: Sequence[int], *, by_segment: bool = False) -> dict[int, list[TotalsRow]]:
+        """Return sums over slots, and over segments unless `by_segment`."""
+        rows = await self._database.fetch(TOTALS_BY_SEGMENT if by_segment else TOTALS, list(test_ids))
+        return _grouped(rows, _totals)
+
+    async def exposures_of(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], AssignmentRow]:
+        """Return what exposed units (test id, external user id) were given."""
+        rows = await self._database.fetch(EXPOSURES, [test for test, _ in pairs], [user for _, user in pairs])
+        return {(row["test_id"], row["external_id"]): AssignmentRow(**row) for row in rows}
+
+    # history
+
+    async def insert_analysis(
+        self, connection: Connection, test_id: int, *, results: Any, requested_by: str | None, hierarchical: bool
+    ) -> AnalysisRow:
+        """Save one analysis."""
+        row = await connection.fetchrow(INSERT_ANALYSIS, test_id, results, requested_by, hierarchical)
+        return AnalysisRow(**cast("Record", row))
+
+    async def analysis_page(
+        self, test_ids: Sequence[int], *, first: int, after: int | None
+    ) -> dict[int, list[AnalysisRow]]:
+        """Return saved analyses, newest first, at most `first` a test, older than analysis `after`."""
+        rows = await self._database.fetch(ANALYSIS_PAGE, list(test_ids), first, after)
+        return _grouped(rows, lambda row: AnalysisRow(**row))
+
+
+def _assemble(
+    tests: Sequence[Record], variants: Sequence[Record], metrics: Sequence[Record], allocations: Sequence[Record]
+) -> dict[int, TestDefinition]:
+    variants_of = _grouped(variants, lambda row: VariantRow(**row))
+    metrics_of = _grouped(metrics, _metric)
+    allocation_of = {row["test_id"]: _allocation(row) for row in allocations}
+    return {
+        row["id"]: TestDefinition(
+            test=_test(row),
+            variants=tuple(variants_of.get(row["id"], ())),
+            metrics=tuple(metrics_of.get(row["id"], ())),
+            allocation=allocation_of.get(row["id"]),
+        )
+        for row in tests
+    }
+
+
+def _grouped[T](rows: Iterable[Record], make: Any) -> dict[int, list[T]]:
+    groups: dict[int, list[T]] = {}
+    for row in rows:
+        groups.setdefault(row["test_id"], []).append(make(row))
+    return groups
+
+
+async def _insert(connection: Connection, table: str, values: Mapping[str, Any]) -> int:
+    names = ", ".join(values)
+    places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
+    return await connection.fetchval(f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING id", *values.values())
+
+
+VARIANTS = """
+SELECT id, test_id, key, name, position, is_control, weight, payload FROM ab_test_variant
+WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
+"""
+METRICS = """
+SELECT id, test_id, key, name, position, kind, event, denominator, higher_is_better, window_hours, margin
+FROM ab_test_metric WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
+"""
+ALLOCATION_COLUMNS = "id, test_id, policy_version, policy, floor, probabilities, watermark, seed, created_at"
+NEWEST_ALLOCATIONS = f"""
+SELECT DISTINCT ON (test_id) {ALLOCATION_COLUMNS} FROM allocation
+WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, policy_version DESC
+"""
+ALLOCATION_PAGE = f"""
+SELECT a.* FROM unnest($1::bigint[]) AS t(id) CROSS JOIN LATERAL (
+    SELECT {ALLOCATION_COLUMNS} FROM allocation
+    WHERE test_id = t.id AND ($3::int IS NULL OR policy_version < $3) ORDER BY policy_version DESC LIMIT $2
+) a ORDER BY a.test_id, a.policy_version DESC
+"""
+SET_WEIGHTS = """
+UPDATE ab_test_variant v SET weight = n.weight FROM unnest($1::bigint[], $2::float8[]) AS n(id, weight)
+WHERE v.id = n.id
+"""
+TOTALS = f"""
+SELECT test_id, metric_id, variant_id, NULL::text AS segment, {", ".join(f"sum({name}) AS {name}" for name in SUMS)}
+FROM test_totals WHERE test_id = ANY($1::bigint[]) GROUP BY test_id, metric_id, variant_id
+"""
+TOTALS_BY_SEGMENT = f"""
+SELECT test_id, metric_id, variant_id, segment, {", ".join(f"sum({name}) AS {name}" for name in SUMS)}
+FROM test_totals WHERE test_id = ANY($1::bigint[]) GROUP BY test_id, metric_id, variant_id, segment
+"""
+EXPOSURES = """
+SELECT a.test_id, a.user_id, u.external_id, a.variant_id, a.assigned_at, a.first_exposed_at, a.probability,
+       a.policy_version
+FROM unnest($1::bigint[], $2::text[]) AS p(test_id, external_id)
+JOIN app_user u ON u.external_id = p.external_id
+JOIN ab_test_assignment a ON a.test_id = p.test_id AND a.user_id = u.id AND a.first_exposed_at IS NOT NULL
+"""
+INSERT_ANALYSIS = """
+INSERT INTO analysis (test_id, results, requested_by, hierarchical) VALUES ($1, $2, $3, $4)
+RETURNING id, test_id, created_at, requested_by, hierarchical, results
+"""
+ANALYSIS_PAGE = """
+SELECT a.* FROM unnest($1::bigint[]) AS t(id) CROSS JOIN LATERAL (
+    SELECT id, test_id, created_at, requested_by, hierarchical, results FROM analysis
+    WHERE test_id = t.id AND ($3::bigint IS NULL OR id < $3) ORDER BY id DESC LIMIT $2
+) a ORDER BY a.test_id, a.id DESC
+"""
