@@ -1,0 +1,124 @@
+"""What every request passes before it reaches a door: its size, its key, its rate."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.auth.limiting import RateLimit
+from app.auth.principals import Principal
+from app.auth.refusals import refuse
+from app.errors import DomainError, TooLarge
+from app.store.database import is_unavailable, unavailable
+
+Authenticate = Callable[[str], Awaitable[Principal]]
+"""Says who shows this credential, or raises Unauthenticated: KeyRing.authenticate."""
+
+
+class BodyLimitMiddleware:
+    """Refuses bodies past a size, by what they declare and by what really comes.
+
+    `limits` are bytes by path; other paths take `default`.
+    """
+
+    def __init__(self, app: ASGIApp, *, default: int, limits: Mapping[str, int]) -> None:
+        self._app = app
+        self._default = default
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, with its body counted."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _CountedBody(receive, send, self._limits.get(scope["path"], self._default))
+        try:
+            body.check_declared(scope)
+            await self._app(scope, body.receive, body.send)
+        except TooLarge as error:
+            if body.answering:
+                raise
+            await refuse(error)(scope, receive, send)
+
+
+class AuthenticationMiddleware:
+    """Puts who calls into `scope["state"]["principal"]`: a Principal, or None where no key was shown.
+
+    A key that is shown and not accepted is refused here; whether one is needed is each door's to say.
+    """
+
+    def __init__(self, app: ASGIApp, *, authenticate: Authenticate, limit: RateLimit) -> None:
+        self._app = app
+        self._authenticate = authenticate
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through with its principal."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        try:
+            principal = await self._admit(scope)
+        except DomainError as error:
+            await _refuse(error, scope, receive, send)
+            return
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            await _refuse(unavailable(error), scope, receive, send)
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        await self._app(scope, receive, send)
+
+    async def _admit(self, scope: Scope) -> Principal | None:
+        credential = shown_key(scope)
+        principal = None if credential is None else await self._authenticate(credential)
+        self._limit.take(_address(scope) if principal is None else principal.key_id)
+        return principal
+
+
+def shown_key(scope: Scope) -> str | None:
+    """Return what a request shows as its key, or None. `X-API-Key` comes first: a proxy may want the other header."""
+    shown = dict(reversed(scope["headers"]))  # of a header sent twice, the first
+    value = shown.get(b"x-api-key") or shown.get(b"authorization")
+    return None if value is None else value.decode("latin-1")
+
+
+class _CountedBody:
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._left = limit
+        self.answering = False
+
+    def check_declared(self, scope: Scope) -> None:
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared[:20]) > self._limit:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise self._too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.answering = True
+        await self._send(message)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"A request to this path has at most {self._limit:,} bytes: send less at once.")
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+async def _refuse(error: DomainError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await refuse(error)(scope, receive, send)
+    else:  # before a WebSocket is accepted, closing it answers 403
+        await receive()
+        await send({"type": "websocket.close", "code": 4401, "reason": error.message[:120]})

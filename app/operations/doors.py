@@ -1,0 +1,39 @@
+"""/healthz, /readyz and /metrics: open to whoever reaches the port, since probes and scrapers carry no key."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+READY_WITHIN_SECONDS = 2.0
+
+Readiness = Callable[[], Awaitable[str | None]]
+"""Returns None when requests can be served, else in words what is missing."""
+
+
+def operation_routes(readiness: Readiness, *, registry: CollectorRegistry = REGISTRY) -> list[Route]:
+    """Return the three doors."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_: Request) -> Response:
+        missing = await _within(READY_WITHIN_SECONDS, readiness)
+        if missing is None:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready", "reason": missing}, status_code=503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+async def _within(seconds: float, readiness: Readiness) -> str | None:
+    try:
+        return await asyncio.wait_for(readiness(), seconds)
+    except TimeoutError:
+        return f"The database did not answer within {seconds:g} seconds."

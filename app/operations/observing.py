@@ -1,0 +1,111 @@
+"""What is written down about every request: an id, a log line, a count and how long it took."""
+
+import re
+import secrets
+from dataclasses import dataclass, field
+
+import structlog
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.runtime.clock import Clock
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+CLIENT_GONE = 499
+SERVER_ERROR = 500
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_log = structlog.stdlib.get_logger("winnow.access")
+
+
+class RequestMeasures:
+    """Prometheus' count and durations of requests; whatever clients send, the labels take few values."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        labels = ("method", "route", "status")
+        self._count = Counter("winnow_http_requests", "HTTP requests answered", labels, registry=registry)
+        self._seconds = Histogram(
+            "winnow_http_request_seconds",
+            "Time to the end of the answer",
+            ("route",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+    def note(self, scope: Scope, *, status: int, seconds: float) -> None:
+        """Count one request."""
+        route = getattr(scope.get("route"), "path", "other")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._count.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+
+class ObservingMiddleware:
+    """Gives each request an id (the caller's X-Request-ID, where it is plain), logs it and counts it.
+
+    The id is in `scope["state"]["request_id"]`, in every log line written meanwhile, and in the answer. Neither query
+    strings nor headers nor bodies are logged.
+    """
+
+    def __init__(self, app: ASGIApp, *, clock: Clock, measures: RequestMeasures) -> None:
+        self._app = app
+        self._clock = clock
+        self._measures = measures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, watched."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._observe(scope, receive, _Answer(send, request_id))
+
+    async def _observe(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        started = self._clock.monotonic()
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:
+            answer.status = SERVER_ERROR  # what the outermost layer answers, having logged the error
+            raise
+        finally:
+            if scope["type"] == "http":
+                self._note(scope, answer, seconds=self._clock.monotonic() - started)
+
+    def _note(self, scope: Scope, answer: "_Answer", *, seconds: float) -> None:
+        self._measures.note(scope, status=answer.status, seconds=seconds)
+        log = _log.debug if scope["path"] in QUIET_PATHS else _log.info
+        log(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=answer.status,
+            milliseconds=round(seconds * 1000, 3),
+            key=_key_id(scope),
+        )
+
+
+@dataclass(slots=True)
+class _Answer:
+    forward: Send
+    request_id: str
+    status: int = field(default=CLIENT_GONE)
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+        await self.forward(message)
+
+
+def _request_id(scope: Scope) -> str:
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _key_id(scope: Scope) -> int | None:
+    principal = scope["state"].get("principal")
+    return None if principal is None else principal.key_id
