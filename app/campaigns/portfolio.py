@@ -3,10 +3,21 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.campaigns.metrics import Metrics, SegmentPerformance, TrendPoint
+from app.campaigns.metrics import (
+    Dimension,
+    Metrics,
+    SegmentPerformance,
+    TrendPoint,
+    check_length,
+    ranked_parts,
+    trend,
+)
+from app.errors import InvalidInput
 from app.runtime.clock import Clock
-from app.store.campaigns import CampaignStore
-from app.store.performance import PerformanceStore
+from app.store.campaigns import CampaignStore, check_first
+from app.store.measures import Measures
+from app.store.models.codes import CampaignStatus
+from app.store.performance import Breakdown, PerformanceStore
 from app.store.windows import EVERYTHING, Interval, Window
 
 
@@ -61,19 +72,32 @@ class PortfolioAnalysis:
 
     async def portfolio(self, window: Window = EVERYTHING) -> PortfolioSummary:
         """Return the number of campaigns, of active ones, and the metrics of all together."""
-        raise NotImplementedError
+        counts = await self._campaigns.count_by_status()
+        measures = await self._store.portfolio(window)
+        return PortfolioSummary(
+            campaigns=sum(counts.values()), active=counts.get(CampaignStatus.ACTIVE, 0), metrics=self._metrics(measures)
+        )
 
     async def trend(self, interval: Interval = Interval.DAY, *, window: Window = EVERYTHING) -> list[TrendPoint]:
         """Return the trend of all campaigns together; as `CampaignMetrics.trends`."""
-        raise NotImplementedError
+        check_length(interval, window)
+        parts = await self._store.portfolio_parts(window, by=Breakdown(interval))
+        return trend(parts, interval, window=window, as_of=self._clock.now())
 
     async def by_merchant(self, window: Window = EVERYTHING, *, first: int = 10) -> list[MerchantPerformance]:
         """Return the `first` (1 to 100) merchants with events in the window, highest revenue first, ties by id."""
-        raise NotImplementedError
+        check_first(first)
+        found = await self._store.merchants(window=window)
+        best = sorted(found.items(), key=lambda pair: (-pair[1].revenue_micros, pair[0]))[:first]
+        return [
+            MerchantPerformance(rank=rank, merchant_id=id_, metrics=self._metrics(measures))
+            for rank, (id_, measures) in enumerate(best, start=1)
+        ]
 
     async def by_channel(self, window: Window = EVERYTHING) -> list[SegmentPerformance]:
         """Return the channels with events in the window, ranked as segments are."""
-        raise NotImplementedError
+        parts = await self._store.portfolio_parts(window, by=Breakdown.CHANNEL)
+        return ranked_parts(parts, Dimension.CHANNEL, as_of=self._clock.now())
 
     async def top_campaigns(
         self,
@@ -85,7 +109,14 @@ class PortfolioAnalysis:
     ) -> list[Ranked]:
         """Return the `first` (1 to 100) best campaigns by one metric, ties by id.
 
-        Best is highest, for the cost per conversion lowest. Campaigns whose metric has no value are left out, and those
-        that sent fewer than `minimum_sent` in the window.
+        Best is highest, for the cost per conversion lowest. Campaigns without events in the window are left out, those
+        whose metric has no value, and those that sent fewer than `minimum_sent`.
         """
-        raise NotImplementedError
+        check_first(first)
+        if minimum_sent < 0:
+            raise InvalidInput("Ask for at least 0 sent.", path=("minimumSent",))
+        found = await self._store.top_campaigns(by, first, window=window, minimum_sent=minimum_sent)
+        return [Ranked(rank=rank, value=value, campaign_id=id_) for rank, (id_, value) in enumerate(found, start=1)]
+
+    def _metrics(self, measures: Measures) -> Metrics:
+        return Metrics(measures=measures, as_of=self._clock.now())

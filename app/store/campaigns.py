@@ -1,13 +1,28 @@
 """Merchants, campaigns and users: rows by id or key, and keyset pages of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from app.store.database import Database
+from app.errors import InvalidInput
+from app.store.cursors import LARGEST_ID, Cursor, CursorValue, Page, askable, check_first, read_cursor
+from app.store.database import Database, Record
+from app.store.measures import CALCULATED
 from app.store.models.codes import CampaignStatus, Channel
+
+__all__ = [
+    "ALL_CAMPAIGNS",
+    "CampaignFilter",
+    "CampaignOrder",
+    "CampaignRow",
+    "CampaignStore",
+    "MerchantRow",
+    "Page",
+    "UserRow",
+    "check_first",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,34 +98,115 @@ class CampaignFilter:
 
 ALL_CAMPAIGNS = CampaignFilter()
 
+MERCHANT_COLUMNS = "id, key, name, category, latitude, longitude, created_at"
+CAMPAIGN_COLUMNS = (
+    "id, key, name, merchant_id, status, channels, offer_amount, currency, budget, starts_at, ends_at, targeting, "
+    "created_at, updated_at"
+)
+USER_COLUMNS = (
+    "id, external_id, nullif(segment, '') AS segment, timezone, attributes, latitude, longitude, created_at, updated_at"
+)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page[Row]:
-    """A stretch of a list: its rows, an opaque cursor for each, and whether more lie on either side."""
 
-    rows: tuple[Row, ...]
-    cursors: tuple[str, ...]
-    has_next: bool
-    has_previous: bool
+class _Conditions:
+    """Conditions of a statement, and the arguments they name."""
+
+    def __init__(self) -> None:
+        self.arguments: list[object] = []
+        self._parts: list[str] = []
+
+    def add(self, condition: str, *values: object) -> None:
+        """Add a condition; each {} stands for a value."""
+        first = len(self.arguments) + 1
+        self._parts.append(condition.format(*(f"${n}" for n in range(first, first + len(values)))))
+        self.arguments.extend(values)
+
+    def __str__(self) -> str:
+        return f"WHERE {' AND '.join(f'({part})' for part in self._parts)}" if self._parts else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How a list is ordered: by `value` and then by id, and what follows a cursor."""
+
+    name: str
+    value: str
+    kind: type[CursorValue] | None = None
+    cast: str = "text"
+    descending: bool = False
+    nullable: bool = True
+
+    @property
+    def sql(self) -> str:
+        return f"{self.value} {'DESC NULLS LAST' if self.descending else 'ASC'}, id ASC"
+
+    def follow(self, cursor: Cursor, conditions: _Conditions) -> None:
+        """Let through what comes after the cursor."""
+        if cursor.value is None:
+            conditions.add(f"{self.value} IS NULL AND id > {{}}", cursor.id)
+        elif self.nullable:
+            comparison = "<" if self.descending else ">"
+            conditions.add(
+                f"{self.value} {comparison} {{}}::{self.cast} OR {self.value} IS NULL OR ({self.value} = {{}} AND id > {{}})",
+                *(cursor.value, cursor.value, cursor.id),
+            )
+        else:
+            conditions.add(f"({self.value}, id) > ({{}}::{self.cast}, {{}})", cursor.value, cursor.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest(_Order):
+    """The latest first: ids grow."""
+
+    @property
+    def sql(self) -> str:
+        return "id DESC"
+
+    def follow(self, cursor: Cursor, conditions: _Conditions) -> None:
+        """Let through what came before the cursor's row."""
+        conditions.add("id < {}", cursor.id)
+
+
+_NEWEST = _Newest("NEWEST", "NULL::text")
+_ORDERS = {
+    CampaignOrder.NEWEST: _NEWEST,
+    CampaignOrder.NAME: _Order("NAME", "name", str, nullable=False),
+    CampaignOrder.STARTS_AT: _Order("STARTS_AT", "starts_at", datetime, "timestamptz"),
+    CampaignOrder.ROI: _Order("ROI", "roi", float, "float8", descending=True),
+    CampaignOrder.CONVERSION_RATE: _Order("CONVERSION_RATE", "conversion_rate", float, "float8", descending=True),
+}
+
+
+def _source(order: CampaignOrder) -> str:
+    if order not in (CampaignOrder.ROI, CampaignOrder.CONVERSION_RATE):
+        return "campaign"
+    return f"""
+        (SELECT campaign.*, {order.lower()} FROM campaign LEFT JOIN (
+            SELECT campaign_id, {CALCULATED[order].sql} AS {order.lower()} FROM campaign_day GROUP BY campaign_id
+        ) AS performance ON performance.campaign_id = campaign.id) AS campaign
+    """
 
 
 class CampaignStore:
-    """Reads and writes merchants, campaigns and users. One statement a call."""
+    """Reads merchants, campaigns and users. One statement a call."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def campaigns(self, references: Sequence[int | str]) -> dict[int | str, CampaignRow]:
         """Return the campaigns that exist, by the id (int) or key (str) they were asked for."""
-        raise NotImplementedError
+        rows = await self._find(f"SELECT {CAMPAIGN_COLUMNS} FROM campaign", references, name="key")
+        return _by_reference([campaign_row(row) for row in rows], references, lambda row: row.key)
 
     async def merchants(self, references: Sequence[int | str]) -> dict[int | str, MerchantRow]:
         """Return the merchants that exist, by the id (int) or key (str) they were asked for."""
-        raise NotImplementedError
+        rows = await self._find(f"SELECT {MERCHANT_COLUMNS} FROM merchant", references, name="key")
+        return _by_reference([merchant_row(row) for row in rows], references, lambda row: row.key)
 
     async def users(self, references: Sequence[int | str]) -> dict[int | str, UserRow]:
         """Return the users that exist, by the id (int) or external id (str) they were asked for."""
-        raise NotImplementedError
+        rows = await self._find(f"SELECT {USER_COLUMNS} FROM app_user", references, name="external_id")
+        return _by_reference([UserRow(**dict(row)) for row in rows], references, lambda row: row.external_id)
 
     async def campaign_page(
         self,
@@ -120,31 +216,144 @@ class CampaignStore:
         where: CampaignFilter = ALL_CAMPAIGNS,
         order: CampaignOrder = CampaignOrder.NEWEST,
     ) -> Page[CampaignRow]:
-        """Return the `first` (1 to 100) campaigns after a cursor of the same order; InvalidInput for another cursor."""
-        raise NotImplementedError
+        """Return the `first` (0 to 100) campaigns after a cursor of the same order; InvalidInput for another cursor."""
+        check_first(first)
+        by = _ORDERS[order]
+        conditions = _conditions(where)
+        if after is not None:
+            by.follow(read_cursor(after, order=by.name, kind=by.kind), conditions)
+        rows = await self._database.fetch(
+            f"SELECT {CAMPAIGN_COLUMNS}, {by.value} AS order_value FROM {_source(order)} {conditions} "
+            f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}",
+            *(*conditions.arguments, first + 1),
+        )
+        return _page(rows, campaign_row, first=first, after=after, order=by.name)
 
     async def count_campaigns(self, where: CampaignFilter = ALL_CAMPAIGNS) -> int:
         """Return how many campaigns the filter lets through."""
-        raise NotImplementedError
+        conditions = _conditions(where)
+        return await self._database.fetchval(f"SELECT count(*) FROM campaign {conditions}", *conditions.arguments)
 
     async def campaign_pages(
         self, merchant_ids: Sequence[int], first: int = 20, *, after: str | None = None
     ) -> dict[int, Page[CampaignRow]]:
         """Return for each merchant its `first` newest campaigns after a cursor."""
-        raise NotImplementedError
+        check_first(first)
+        before = LARGEST_ID if after is None else read_cursor(after, order=_NEWEST.name).id
+        found = await self._database.fetch(
+            f"""
+            SELECT page.*, NULL::text AS order_value
+            FROM unnest($1::bigint[]) AS merchant(id)
+            CROSS JOIN LATERAL (
+                SELECT {CAMPAIGN_COLUMNS} FROM campaign WHERE merchant_id = merchant.id AND id < $2 ORDER BY id DESC LIMIT $3
+            ) AS page
+            """,
+            *(list(dict.fromkeys(merchant_ids)), before, first + 1),
+        )
+        rows: dict[int, list[Record]] = {id_: [] for id_ in merchant_ids}
+        for row in found:
+            rows[row["merchant_id"]].append(row)
+        return {
+            id_: _page(page, campaign_row, first=first, after=after, order=_NEWEST.name) for id_, page in rows.items()
+        }
 
     async def count_campaigns_by_merchant(self, merchant_ids: Sequence[int]) -> dict[int, int]:
         """Return for each merchant how many campaigns it has."""
-        raise NotImplementedError
+        rows = await self._database.fetch(
+            "SELECT merchant_id, count(*) AS n FROM campaign WHERE merchant_id = ANY($1::bigint[]) GROUP BY merchant_id",
+            merchant_ids,
+        )
+        return dict.fromkeys(merchant_ids, 0) | {row["merchant_id"]: row["n"] for row in rows}
 
     async def merchant_page(self, first: int = 20, after: str | None = None) -> Page[MerchantRow]:
-        """Return the `first` (1 to 100) newest merchants after a cursor."""
-        raise NotImplementedError
+        """Return the `first` (0 to 100) newest merchants after a cursor."""
+        check_first(first)
+        before = LARGEST_ID if after is None else read_cursor(after, order=_NEWEST.name).id
+        rows = await self._database.fetch(
+            f"SELECT {MERCHANT_COLUMNS}, NULL::text AS order_value FROM merchant WHERE id < $1 ORDER BY id DESC LIMIT $2",
+            *(before, first + 1),
+        )
+        return _page(rows, merchant_row, first=first, after=after, order=_NEWEST.name)
 
     async def count_merchants(self) -> int:
         """Return how many merchants there are."""
-        raise NotImplementedError
+        return await self._database.fetchval("SELECT count(*) FROM merchant")
 
     async def count_by_status(self) -> Mapping[CampaignStatus, int]:
         """Return how many campaigns have each status."""
-        raise NotImplementedError
+        rows = await self._database.fetch("SELECT status, count(*) AS n FROM campaign GROUP BY status")
+        return {CampaignStatus(row["status"]): row["n"] for row in rows}
+
+    async def _find(self, select: str, references: Sequence[int | str], *, name: str) -> list[Record]:
+        ids = [r for r in references if isinstance(r, int) and 0 < r <= LARGEST_ID]
+        names = [r for r in references if isinstance(r, str) and askable(r)]
+        return await self._database.fetch(
+            f"{select} WHERE id = ANY($1::bigint[]) OR {name} = ANY($2::text[])", ids, names
+        )
+
+
+def merchant_row(row: Record) -> MerchantRow:
+    """Return a row of MERCHANT_COLUMNS."""
+    id_, key, name, category, latitude, longitude, created_at = tuple(row)[:7]
+    return MerchantRow(
+        id=id_, key=key, name=name, category=category, latitude=latitude, longitude=longitude, created_at=created_at
+    )
+
+
+def campaign_row(row: Record) -> CampaignRow:
+    """Return a row of CAMPAIGN_COLUMNS."""
+    values = {name: row[name] for name in CAMPAIGN_COLUMNS.split(", ")}
+    values["status"] = CampaignStatus(values["status"])
+    values["channels"] = tuple(map(Channel, values["channels"]))
+    return CampaignRow(**values)
+
+
+def _by_reference[Row: (CampaignRow, MerchantRow, UserRow)](
+    rows: Sequence[Row], references: Sequence[int | str], name: Callable[[Row], str]
+) -> dict[int | str, Row]:
+    known: dict[int | str, Row] = {row.id: row for row in rows} | {name(row): row for row in rows}
+    return {reference: known[reference] for reference in references if reference in known}
+
+
+def _page[Row: (CampaignRow, MerchantRow)](
+    rows: Sequence[Record], build: Callable[[Record], Row], *, first: int, after: str | None, order: str
+) -> Page[Row]:
+    shown = rows[:first]
+    return Page(
+        rows=tuple(build(row) for row in shown),
+        cursors=tuple(str(Cursor(order, row["order_value"], row["id"])) for row in shown),
+        has_next=len(rows) > first,
+        has_previous=after is not None,
+    )
+
+
+def _conditions(where: CampaignFilter) -> _Conditions:
+    conditions = _Conditions()
+    if where.statuses is not None:
+        # equal to one, so that the index on (status, id) gives the order too
+        single = len(where.statuses) == 1
+        conditions.add(
+            "status = {}" if single else "status = ANY({}::text[])", *_statuses(where.statuses, single=single)
+        )
+    if where.merchant_id is not None:
+        conditions.add("merchant_id = {}", where.merchant_id)
+    if where.channel is not None:
+        conditions.add("{}::smallint = ANY(channels)", int(where.channel))
+    if where.search is not None:
+        conditions.add(r"name ILIKE {} OR key ILIKE {}", *[_pattern(where.search)] * 2)
+    return conditions
+
+
+def _statuses(statuses: Sequence[CampaignStatus], *, single: bool) -> list[object]:
+    values = [status.value for status in statuses]
+    return [values[0]] if single else [values]
+
+
+def _pattern(search: str) -> str:
+    if not askable(search):
+        raise InvalidInput(
+            "The text to search for has a character that no name has: leave it out.", path=("filter", "search")
+        )
+    for special in "\\%_":
+        search = search.replace(special, f"\\{special}")
+    return f"%{search}%"

@@ -1,9 +1,10 @@
 """What is counted and summed of campaigns' events: one definition, for totals and for events read directly.
 
-Money is a whole number of millionths of the campaign's currency. Reward is the cash-back of a conversion: its `cost` where
-given, else the amount offered. Delivery is the `cost` of every other event.
+Money is a whole number of millionths of the campaign's currency. Reward is the cash-back of a conversion: its `cost`
+where given, else the amount offered. Delivery is the `cost` of every other event.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -47,30 +48,69 @@ COUNTED: dict[str, EventType] = {
     "geofence_entries": EventType.GEOFENCE_ENTERED,
 }
 
-COLUMNS = ", ".join(MEASURES)
-SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in MEASURES)
+# What one row of `event` adds to each measure.
+EVENT_MEASURES: dict[str, str] = {
+    **{name: f"(type = {kind:d})::int::bigint" for name, kind in COUNTED.items()},
+    "revenue_micros": f"CASE type WHEN {EventType.CONVERTED:d} THEN coalesce(value_micros, 0) ELSE 0 END",
+    "reward_micros": f"CASE type WHEN {EventType.CONVERTED:d} THEN coalesce(cost_micros, offer_micros, 0) ELSE 0 END",
+    "delivery_micros": f"CASE type WHEN {EventType.CONVERTED:d} THEN 0 ELSE coalesce(cost_micros, 0) END",
+}
 
-# The measures of one row of `event`, as columns; `count(*) FILTER` and `sum` over many rows give the same as summing these.
-EVENT_COLUMNS = ", ".join(
-    [
-        *(f"(type = {kind:d})::int::bigint AS {name}" for name, kind in COUNTED.items()),
-        f"CASE WHEN type = {EventType.CONVERTED:d} THEN coalesce(value_micros, 0) ELSE 0 END AS revenue_micros",
-        f"CASE WHEN type = {EventType.CONVERTED:d} THEN coalesce(cost_micros, offer_micros, 0) ELSE 0 END AS reward_micros",
-        f"CASE WHEN type = {EventType.CONVERTED:d} THEN 0 ELSE coalesce(cost_micros, 0) END AS delivery_micros",
-    ]
-)
 
-# The measures of many rows of `event`, to be grouped.
-EVENT_SUMS = ", ".join(
-    [
-        *(f"count(*) FILTER (WHERE type = {kind:d}) AS {name}" for name, kind in COUNTED.items()),
-        *(
-            f"coalesce(sum({amount}) FILTER (WHERE type {comparison} {EventType.CONVERTED:d}), 0)::bigint AS {name}"
-            for name, amount, comparison in (
-                ("revenue_micros", "value_micros", "="),
-                ("reward_micros", "coalesce(cost_micros, offer_micros)", "="),
-                ("delivery_micros", "cost_micros", "<>"),
-            )
-        ),
-    ]
-)
+def columns(names: Iterable[str] = MEASURES) -> str:
+    """Return the measures as a list of a totals table's columns."""
+    return ", ".join(names)
+
+
+def event_columns(names: Iterable[str] = MEASURES) -> str:
+    """Return the measures of each row of `event`, as a list of columns."""
+    return ", ".join(f"{EVENT_MEASURES[name]} AS {name}" for name in names)
+
+
+def sums(names: Iterable[str] = MEASURES) -> str:
+    """Return the measures of many rows, of totals or of `event_columns`, as a list of columns; 0 where there are none."""
+    return ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in names)
+
+
+def event_sums(names: Iterable[str] = MEASURES) -> str:
+    """Return the measures of many rows of `event`, as a list of columns; 0 where there are none."""
+    return ", ".join(f"coalesce(sum({EVENT_MEASURES[name]}), 0)::bigint AS {name}" for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A calculated metric over summed rows: what it reads, and its SQL; null where its denominator is 0."""
+
+    measures: tuple[str, ...]
+    sql: str
+    lowest_first: bool = False
+
+
+def _ratio(numerator: str, denominator: str) -> Ratio:
+    return Ratio((numerator, denominator), f"sum({numerator})::float8 / nullif(sum({denominator}), 0)::float8")
+
+
+_COST = "(sum(reward_micros) + sum(delivery_micros))"
+
+CALCULATED: dict[str, Ratio] = {
+    "DELIVERY_RATE": _ratio("delivered", "sent"),
+    "OPEN_RATE": _ratio("opened", "delivered"),
+    "CLICK_THROUGH_RATE": _ratio("clicked", "opened"),
+    "CONVERSION_RATE": _ratio("converted", "delivered"),
+    "AVERAGE_ORDER_VALUE": Ratio(
+        ("revenue_micros", "converted"),
+        "sum(revenue_micros)::float8 / nullif(sum(converted) * 1000000, 0)::float8",
+    ),
+    "COST_PER_CONVERSION": Ratio(
+        ("reward_micros", "delivery_micros", "converted"),
+        f"{_COST}::float8 / nullif(sum(converted) * 1000000, 0)::float8",
+        lowest_first=True,
+    ),
+    "ROI": Ratio(
+        ("revenue_micros", "reward_micros", "delivery_micros"),
+        f"(sum(revenue_micros) - {_COST})::float8 / nullif({_COST}, 0)::float8",
+    ),
+    "REVENUE": Ratio(("revenue_micros",), "sum(revenue_micros)::float8 / 1000000"),
+    "CONVERTED": Ratio(("converted",), "sum(converted)::float8"),
+}
+"""What campaigns can be ranked by, by the contract's names."""

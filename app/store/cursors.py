@@ -1,0 +1,77 @@
+"""Opaque places in a list: the order, the value there and the row's id, so that a page starts where the last one ended."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from app.errors import InvalidInput
+
+MOST = 100
+LARGEST_ID = 2**63 - 1
+
+type CursorValue = str | float | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a list ordered by `order`."""
+
+    order: str
+    value: CursorValue
+    id: int
+
+    def __str__(self) -> str:
+        """Return the cursor as clients keep it."""
+        return urlsafe_b64encode(msgspec.json.encode((self.order, self.value, self.id))).decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page[Row]:
+    """A stretch of a list: its rows, an opaque cursor for each, and whether more lie on either side."""
+
+    rows: tuple[Row, ...]
+    cursors: tuple[str, ...]
+    has_next: bool
+    has_previous: bool
+
+
+def check_first(first: int) -> None:
+    """Raise InvalidInput unless a page has 0 to 100 rows."""
+    if not 0 <= first <= MOST:
+        raise InvalidInput(f"Ask for 0 to {MOST} at a time.", path=("first",))
+
+
+def read_cursor(text: str, *, order: str, kind: type[CursorValue] | None = None) -> Cursor:
+    """Return a cursor of a list in this order, whose values are of this kind or None; InvalidInput for any other."""
+    try:
+        named, value, id_ = msgspec.json.decode(_decoded(text), type=tuple[str, str | float | None, int])
+        if named != order or not 0 < id_ <= LARGEST_ID:
+            raise ValueError(named)
+        return Cursor(order, _value(value, kind), id_)
+    except (ValueError, Error, msgspec.MsgspecError) as error:
+        raise InvalidInput(
+            "The cursor is not one of this list in this order: start again without it.", path=("after",)
+        ) from error
+
+
+def _decoded(text: str) -> bytes:
+    return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+
+
+def _value(value: str | float | None, kind: type[CursorValue] | None) -> CursorValue:
+    if value is None:
+        return None
+    if kind is None:
+        raise ValueError(value)
+    return msgspec.convert(value, kind)
+
+
+def askable(text: str) -> bool:
+    """Tell whether PostgreSQL can hold this text: no NUL, no half of a surrogate pair."""
+    try:
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:
+        return False
