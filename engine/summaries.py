@@ -152,7 +152,7 @@ class MeanSummary:
     @property
     def variance(self) -> float:
         """The unbiased variance of the values, in the metric's unit squared; NotEnoughData below 2 units."""
-        return self.scatter / (_pair_count(self.count) * self.scale * self.scale)
+        return self.scatter / (pair_count(self.count) * self.scale * self.scale)
 
     @property
     def standard_deviation(self) -> float:
@@ -216,9 +216,14 @@ class RatioSummary:
         return self.numerator.mean / self.denominator.mean
 
     @property
+    def cross_scatter(self) -> int:
+        """The count times the sum of products of deviations, in units of 1 / (numerator.scale * denominator.scale)."""
+        return self.count * self.total_of_products - self.numerator.total * self.denominator.total
+
+    @property
     def covariance(self) -> float:
         """The unbiased covariance of numerator and denominator; NotEnoughData below 2 units."""
-        return _covariance(self.numerator, self.denominator, self.total_of_products)
+        return _covariance(self.numerator, self.denominator, self.cross_scatter)
 
     def merge(self, other: Self) -> Self:
         """Return the summary of both sets of units, exactly."""
@@ -267,9 +272,14 @@ class CovariateSummary:
         return self.metric.count
 
     @property
+    def cross_scatter(self) -> int:
+        """The count times the sum of products of deviations, in units of 1 / (metric.scale * covariate.scale)."""
+        return self.count * self.total_of_products - self.metric.total * self.covariate.total
+
+    @property
     def covariance(self) -> float:
         """The unbiased covariance of metric and covariate; NotEnoughData below 2 units."""
-        return _covariance(self.metric, self.covariate, self.total_of_products)
+        return _covariance(self.metric, self.covariate, self.cross_scatter)
 
     def merge(self, other: Self) -> Self:
         """Return the summary of both sets of units, exactly."""
@@ -330,12 +340,12 @@ def _check_pair(first: MeanSummary, second: MeanSummary, products: int) -> None:
         raise InvalidInput("No pairs of values have this sum of products: take all sums from the same units and scale.")
 
 
-def _covariance(first: MeanSummary, second: MeanSummary, products: int) -> float:
-    cross = first.count * products - first.total * second.total
-    return cross / (_pair_count(first.count) * first.scale * second.scale)
+def _covariance(first: MeanSummary, second: MeanSummary, cross: int) -> float:
+    return cross / (pair_count(first.count) * first.scale * second.scale)
 
 
-def _pair_count(count: int) -> int:
+def pair_count(count: int) -> int:
+    """Return count * (count - 1), by which a scatter becomes an unbiased variance; NotEnoughData below 2 units."""
     if count < 2:
         raise NotEnoughData(f"A variance needs at least 2 units and there are {count}: wait for more exposures.")
     return count * (count - 1)

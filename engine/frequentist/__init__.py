@@ -1,0 +1,1 @@
+"""Fixed-horizon tests and intervals: valid when looked at once, at the planned size."""
