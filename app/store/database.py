@@ -105,7 +105,7 @@ class Database:
         """Raise DatabaseUnavailable unless the server answers."""
         try:
             await self.pool.fetchval("SELECT 1")
-        except _LOST as error:
+        except (*_LOST, asyncpg.PostgresError) as error:
             raise unavailable(error) from error
 
     async def fetch(self, query: str, *args: object) -> list[Record]:

@@ -55,7 +55,8 @@ class Cluster:
         if self.account:
             os.chown(new, self.account.user, self.account.group)
         self._initialise(new)
-        (new / "postgresql.conf").open("a").write(f"\ninclude_if_exists = '{_SETTINGS_FILE}'\n")
+        with (new / "postgresql.conf").open("a") as configuration:
+            configuration.write(f"\ninclude_if_exists = '{_SETTINGS_FILE}'\n")
         self._configure(new)
         self._create_database(new)
         new.rename(self.folder.cluster)
