@@ -1,0 +1,166 @@
+"""The steps an event passes: decode (in batches.py), check, resolve, store. Each drops what it must, with a reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from hashlib import blake2b
+from typing import cast
+
+from asyncpg.pgproto.pgproto import UUID
+
+from app.ingestion.batches import Incoming, IncomingEvent
+from app.ingestion.checking import LATEST_AHEAD, check, to_micros, to_properties
+from app.ingestion.counters import count, count_commit
+from app.ingestion.references import KnownUsers, References, find_references, unknown_user
+from app.ingestion.rejections import Receipt, Rejected, Rejection
+from app.ingestion.writer import GroupCommit
+from app.runtime.clock import Clock
+from app.store.events import EventDraft, EventStore
+from app.store.models.codes import Channel, EventType
+
+_TYPES = {kind.name: int(kind) for kind in EventType}
+_CHANNELS: dict[str | None, int] = {channel.name: int(channel) for channel in Channel} | {None: 0}
+
+
+@dataclass(slots=True)
+class Request:
+    """The events of one request on their way: those still wanted, by place, and those dropped."""
+
+    events: dict[int, IncomingEvent]
+    rejected: list[Rejected] = field(default_factory=list[Rejected])
+
+    def drop(self, index: int, rejection: Rejection) -> None:
+        """Refuse the event at a place."""
+        del self.events[index]
+        self.rejected.append(Rejected(index, rejection))
+
+
+class Ingestion:
+    """Records events: once by the sender's id, durably, with the totals that count them."""
+
+    def __init__(self, store: EventStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._users = KnownUsers(store)
+        self._writer = GroupCommit(self._store_merged)
+
+    def admit(self) -> None:
+        """Raise RateLimited where so much waits to be stored that more should come later."""
+        self._writer.admit()
+
+    async def record(self, events: Sequence[Incoming]) -> Receipt:
+        """Store events and return what became of them; what was accepted is durable then.
+
+        Events come from `batches`, which has checked their shape; what it refused is passed on into the receipt.
+        """
+        request = self._check(events)
+        receipt = await self._writer.submit(request, size=len(request.events)) if request.events else _receipt(request)
+        count(receipt)
+        return receipt
+
+    async def drain(self) -> None:
+        """Wait until everything on its way is stored."""
+        await self._writer.drain()
+
+    def _check(self, events: Sequence[Incoming]) -> Request:
+        latest = self._clock.now() + LATEST_AHEAD
+        request = Request({}, [])
+        for index, event in enumerate(events):
+            fault = event if isinstance(event, Rejection) else check(event, latest=latest)
+            if fault is None:
+                request.events[index] = cast("IncomingEvent", event)
+            else:
+                request.rejected.append(Rejected(index, fault))
+        return request
+
+    async def _store_merged(self, requests: Sequence[Request]) -> list[Receipt]:
+        references, users = await self._resolve(requests)
+        merged = Merged(references, users)
+        for request in requests:
+            merged.add(request)
+        duplicates = await self._store.append(merged.drafts)
+        count_commit(len(merged.drafts))
+        return [merged.receipt(number, duplicates) for number in range(len(requests))]
+
+    async def _resolve(self, requests: Sequence[Request]) -> tuple[References, Mapping[str, int]]:
+        references = await find_references(self._store, [event for r in requests for event in r.events.values()])
+        for request in requests:
+            _drop_faults(request, references)
+        users = await self._users.find({event.user_id for r in requests for event in r.events.values()})
+        for request in requests:
+            _drop_unknown_users(request, users)
+        return references, users
+
+
+class Merged:
+    """Rows to be stored in one transaction, and whose they are."""
+
+    def __init__(self, references: References, users: Mapping[str, int]) -> None:
+        self.drafts: list[EventDraft] = []
+        self._references = references
+        self._users = users
+        self._seen: set[object] = set()
+        self._requests: list[tuple[Request, slice, int]] = []
+
+    def add(self, request: Request) -> None:
+        """Append a request's events; an id that came before is a duplicate."""
+        start = len(self.drafts)
+        seen, drafts = self._seen, self.drafts
+        for event in request.events.values():
+            key = event_key(event.id)
+            if key not in seen:
+                seen.add(key)
+                drafts.append(self._draft(key, event))
+        stored = slice(start, len(drafts))
+        self._requests.append((request, stored, len(request.events) - (len(drafts) - start)))
+
+    def receipt(self, number: int, duplicates: set[object]) -> Receipt:
+        """Return a request's receipt, given the keys that were in the database already."""
+        request, stored, repeated = self._requests[number]
+        known = sum(draft[0] in duplicates for draft in self.drafts[stored]) if duplicates else 0
+        return _receipt(request, accepted=stored.stop - stored.start - known, duplicates=repeated + known)
+
+    def _draft(self, key: object, event: IncomingEvent) -> EventDraft:
+        campaign = None if event.campaign_id is None else self._references.campaigns[event.campaign_id]
+        offer = event.offer_amount
+        test = None if event.test_id is None else self._references.tests[event.test_id]
+        return (
+            key,
+            event.occurred_at if event.occurred_at.tzinfo is UTC else event.occurred_at.astimezone(UTC),
+            self._users[event.user_id],
+            None if campaign is None else campaign.id,
+            None if campaign is None else campaign.merchant_id,
+            test,
+            None if test is None else self._references.variants.get((test, event.variant_key or "")),
+            None if event.value is None else to_micros(event.value),
+            None if event.cost is None else to_micros(event.cost),
+            (None if campaign is None else campaign.offer_micros) if offer is None else to_micros(offer),
+            event.probability,
+            event.latitude,
+            event.longitude,
+            _TYPES[event.type],
+            _CHANNELS[event.channel],
+            event.id,
+            None if event.properties is None else to_properties(event.properties),
+        )
+
+
+def event_key(event_id: str) -> object:
+    """Return the 128-bit digest by which the sender's id is known."""
+    return UUID(blake2b(event_id.encode(), digest_size=16).digest())
+
+
+def _drop_faults(request: Request, references: References) -> None:
+    for index, event in list(request.events.items()):
+        if (event.campaign_id is not None or event.test_id is not None) and (fault := references.fault(event)):
+            request.drop(index, fault)
+
+
+def _drop_unknown_users(request: Request, users: Mapping[str, int]) -> None:
+    unknown = [index for index, event in request.events.items() if event.user_id not in users]
+    for index in unknown:
+        request.drop(index, unknown_user(request.events[index]))
+
+
+def _receipt(request: Request, *, accepted: int = 0, duplicates: int = 0) -> Receipt:
+    return Receipt(accepted, duplicates, tuple(sorted(request.rejected, key=lambda rejected: rejected.index)))

@@ -1,0 +1,114 @@
+"""Storing events: each sender's id once, with the totals that count it, in one durable transaction."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from app.store.database import Connection, Database
+from app.store.partitions import EventPartitions
+from app.store.retrying import retrying
+from app.store.totals import EVENT_COLUMNS, EventRecord, add_to_totals
+
+type EventDraft = tuple[object, ...]
+"""One row of `event` without its segment, which is read in the transaction that stores it."""
+
+CAMPAIGNS = """
+    SELECT id, key, merchant_id, (offer_amount * 1000000)::bigint AS offer_micros
+    FROM campaign WHERE id = ANY($1::bigint[]) OR key = ANY($2::text[])
+"""
+TESTS = "SELECT id, key FROM ab_test WHERE id = ANY($1::bigint[]) OR key = ANY($2::text[])"
+VARIANTS = "SELECT test_id, key, id FROM ab_test_variant WHERE test_id = ANY($1::bigint[])"
+USERS = "SELECT external_id, id FROM app_user WHERE external_id = ANY($1::text[])"
+USER_IDS = "SELECT id FROM app_user WHERE id = ANY($1::bigint[])"
+NEW_USERS = """
+    INSERT INTO app_user (external_id) SELECT unnest($1::text[])
+    ON CONFLICT (external_id) DO NOTHING RETURNING external_id, id
+"""
+SEGMENTS = "SELECT id, segment FROM app_user WHERE id = ANY($1::bigint[])"
+
+# Which of these keys were there already. In key order, so that of two writers with keys in common one waits for the
+# other and none in a circle.
+NEW_KEYS = """
+    WITH incoming AS (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, occurred_at)),
+    fresh AS (
+        INSERT INTO event_key (key, occurred_at) SELECT key, occurred_at FROM incoming ORDER BY key
+        ON CONFLICT (key) DO NOTHING RETURNING key
+    )
+    SELECT key FROM incoming EXCEPT SELECT key FROM fresh
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignReference:
+    """What an event takes from the campaign it names."""
+
+    id: int
+    merchant_id: int
+    offer_micros: int
+
+
+class EventStore:
+    """What ingestion asks of the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._partitions = EventPartitions(database)
+
+    async def campaigns(self, ids: Collection[int], keys: Collection[str]) -> dict[int | str, CampaignReference]:
+        """Return campaigns by id and by key; each is found under both."""
+        rows = await retrying(lambda: self._database.fetch(CAMPAIGNS, list(ids), list(keys)))
+        found = [(row[1], CampaignReference(row[0], row[2], row[3])) for row in rows]
+        return {name: campaign for key, campaign in found for name in (key, campaign.id)}
+
+    async def tests(self, ids: Collection[int], keys: Collection[str]) -> dict[int | str, int]:
+        """Return tests' ids by id and by key."""
+        rows = await retrying(lambda: self._database.fetch(TESTS, list(ids), list(keys)))
+        return {name: row[0] for row in rows for name in (row[0], row[1])}
+
+    async def variants(self, test_ids: Collection[int]) -> dict[tuple[int, str], int]:
+        """Return variants' ids by test and key."""
+        rows = await retrying(lambda: self._database.fetch(VARIANTS, list(test_ids)))
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    async def users(self, external_ids: Collection[str]) -> dict[str, int]:
+        """Return known users' ids by external id."""
+        rows = await retrying(lambda: self._database.fetch(USERS, list(external_ids)))
+        return {row[0]: row[1] for row in rows}
+
+    async def users_with_ids(self, ids: Collection[int]) -> set[int]:
+        """Return which of these ids name users."""
+        rows = await retrying(lambda: self._database.fetch(USER_IDS, list(ids)))
+        return {row[0] for row in rows}
+
+    async def make_users(self, external_ids: Collection[str]) -> dict[str, int]:
+        """Make users of external ids not seen before, and return their ids; safe when two processes do it at once."""
+        rows = await retrying(lambda: self._database.fetch(NEW_USERS, sorted(external_ids)))
+        made = {row[0]: row[1] for row in rows}
+        elsewhere = set(external_ids) - made.keys()
+        return made | (await self.users(elsewhere) if elsewhere else {})
+
+    async def append(self, drafts: Sequence[EventDraft]) -> set[object]:
+        """Store events with different keys and return the keys that were there already; durable when it returns."""
+        return await retrying(lambda: self._append(drafts), before_retry=self._partitions.forget) if drafts else set()
+
+    async def _append(self, drafts: Sequence[EventDraft]) -> set[object]:
+        keys = [draft[0] for draft in drafts]
+        times = [draft[1] for draft in drafts]
+        await self._partitions.ensure(cast("list[datetime]", times))
+        async with self._database.transaction() as connection:
+            duplicates = {row[0] for row in await connection.fetch(NEW_KEYS, keys, times)}
+            await _insert(
+                connection, [draft for draft in drafts if draft[0] not in duplicates] if duplicates else drafts
+            )
+        return duplicates
+
+
+async def _insert(connection: Connection, drafts: Sequence[EventDraft]) -> None:
+    if not drafts:
+        return
+    users = {draft[2] for draft in drafts}
+    segments = {row[0]: (row[1],) for row in await connection.fetch(SEGMENTS, list(users))}
+    records: list[EventRecord] = [draft + segments[draft[2]] for draft in drafts]
+    await connection.copy_records_to_table("event", records=records, columns=EVENT_COLUMNS)
+    await add_to_totals(connection, records)
