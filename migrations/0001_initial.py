@@ -256,6 +256,7 @@ class Migration(migrations.Migration):
                 ("exclusion_low", fields.FloatField(null=True)),
                 ("exclusion_high", fields.FloatField(null=True)),
                 ("targeting", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
+                ("decided_elsewhere", fields.BooleanField(db_default=False)),
                 ("winner_id", fields.BigIntField(null=True)),
                 ("created_at", fields.DatetimeField(db_default=Now(), auto_now=False, auto_now_add=False)),
                 ("updated_at", fields.DatetimeField(db_default=Now(), auto_now=False, auto_now_add=False)),

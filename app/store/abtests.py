@@ -85,6 +85,8 @@ class TestRow:
     exclusion_low: float | None
     exclusion_high: float | None
     targeting: Any
+    context_attributes: Any
+    decided_elsewhere: bool
     winner_id: int | None
     created_at: datetime
     started_at: datetime | None
@@ -167,7 +169,7 @@ class AnalysisRow:
 TEST_COLUMNS = (
     "id, key, name, hypothesis, status, campaign_id, confidence_level, power, minimum_detectable_effect, baseline, "
     "target_sample_size, allocation_policy, floor, reallocate_every_minutes, coverage, holdout, seed, exclusion_group, "
-    "exclusion_low, exclusion_high, targeting, winner_id, created_at, started_at, ended_at"
+    "exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, winner_id, created_at, started_at, ended_at"
 )
 SUMS = (
     "exposed",
@@ -276,6 +278,10 @@ class TestStore:
         """Write the weights of variants by id."""
         await connection.execute(SET_WEIGHTS, list(weights), list(weights.values()))
 
+    async def mark_decided_elsewhere(self, test_ids: Sequence[int]) -> None:
+        """Note that some exposures name another variant than the hash would choose."""
+        await self._database.execute(DECIDED_ELSEWHERE, list(test_ids))
+
     # policy versions
 
     async def insert_allocation(self, connection: Connection, allocation: Mapping[str, Any]) -> int:
@@ -375,6 +381,9 @@ SELECT a.* FROM unnest($1::bigint[]) AS t(id) CROSS JOIN LATERAL (
 SET_WEIGHTS = """
 UPDATE ab_test_variant v SET weight = n.weight FROM unnest($1::bigint[], $2::float8[]) AS n(id, weight)
 WHERE v.id = n.id
+"""
+DECIDED_ELSEWHERE = """
+UPDATE ab_test SET decided_elsewhere = true WHERE id = ANY($1::bigint[]) AND NOT decided_elsewhere
 """
 TOTALS = f"""
 SELECT test_id, metric_id, variant_id, NULL::text AS segment, {", ".join(f"sum({name}) AS {name}" for name in SUMS)}

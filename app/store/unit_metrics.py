@@ -65,12 +65,12 @@ gone AS (
 INSERT INTO ab_test_assignment AS a (test_id, user_id, variant_id, assigned_at, first_exposed_at, probability,
                                      policy_version, multiple_exposures, segment, context_hash, context)
 SELECT x.test_id, x.user_id, x.variant_id, x.first_exposed_at, x.first_exposed_at,
-       coalesce(x.probability, v.weight), coalesce(l.policy_version, 1), x.multiple_exposures, x.segment,
+       coalesce(x.probability, (l.probabilities ->> v.position)::float8, v.weight), coalesce(l.policy_version, 1), x.multiple_exposures, x.segment,
        md5(x.context::text)::uuid, x.context
 FROM exposure x
 JOIN ab_test_variant v ON v.id = x.variant_id
 LEFT JOIN LATERAL (
-    SELECT l.policy_version FROM allocation l
+    SELECT l.policy_version, l.probabilities FROM allocation l
     WHERE l.test_id = x.test_id AND l.created_at <= x.first_exposed_at
     ORDER BY l.policy_version DESC LIMIT 1
 ) l ON true

@@ -35,6 +35,7 @@ class AbTest(Model):
     exclusion_low = fields.FloatField(null=True)
     exclusion_high = fields.FloatField(null=True)
     targeting = fields.JSONField(null=True)
+    decided_elsewhere = fields.BooleanField(db_default=False)
     winner_id = fields.BigIntField(null=True)
     created_at = fields.DatetimeField(db_default=Now())
     updated_at = fields.DatetimeField(db_default=Now())
