@@ -1,0 +1,1 @@
+"""A simulated world whose truth is known, and live traffic from it."""
