@@ -47,7 +47,7 @@ def beta_ratio(marginals: BetaMarginals, *, treatment: int, control: int) -> Tab
     density by log rate. Its distribution function is right to 1e-7; where nearly every unit of a variant converted the
     density has an edge at rate 1, the rule is up to six times finer, and 1e-3 is what remains with 3 of 3.
     """
-    arms = _log_rates(marginals, (treatment, control))
+    arms = log_rates(marginals, (treatment, control))
     least = min(arm.beta for arm in arms)
     finer = next((times for bound, times in _FINER if least < bound), 1)
     return _log_ratio(arms[0], arms[1], finer)
@@ -95,33 +95,50 @@ def student_ratio(marginals: StudentMarginals, *, treatment: int, control: int, 
 
 
 @dataclass(frozen=True, slots=True)
-class _LogRate:
-    """The logarithm of a rate with a beta posterior."""
+class LogRate:
+    """The logarithm of a rate with a beta posterior.
+
+    Attributes
+    ----------
+    alpha, beta : of the posterior
+    limits : of the logit, outside which the density is negligible
+    """
 
     alpha: float
     beta: float
-    limits: tuple[float, float]  # of the logit
+    limits: tuple[float, float]
 
     @property
     def centre(self) -> float:
+        """The logarithm of the mean rate."""
         return math.log(self.alpha / (self.alpha + self.beta))
 
     @property
     def spread(self) -> float:
+        """About the standard deviation."""
         return math.sqrt(self.beta / self.alpha / (self.alpha + self.beta))
 
     @property
-    def reach(self) -> tuple[float, float]:
+    def limits_of_log(self) -> tuple[float, float]:
+        """Where the density of the logarithm is negligible outside."""
         low, high = (-math.log1p(math.exp(-limit)) if limit > -_FAR else limit for limit in self.limits)
+        return low, high
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The distances from the centre to these limits."""
+        low, high = self.limits_of_log
         return self.centre - low, high - self.centre
 
     def nodes(self, finer: int) -> tuple[FloatArray, FloatArray]:
+        """Return logarithms at even logits, and their weights."""
         logits = _even(self.limits, math.sqrt(1.0 / self.alpha + 1.0 / self.beta), finer)
         log_value, log_rest = log_expit(logits), log_expit(-logits)
         log_weight = self.alpha * log_value + self.beta * log_rest
         return log_value, np.exp(log_weight - log_weight.max())
 
     def heights(self, log_value: FloatArray) -> FloatArray:
+        """Return the density of the logarithm up to a factor."""
         distance = log_value - self.centre
         rest = 1.0 - self.alpha / self.beta * np.expm1(distance)
         inside = rest > 0.0
@@ -159,15 +176,16 @@ class _LogCount:
         return np.exp(self.shape * (distance - np.expm1(distance)))
 
 
-def _log_rates(marginals: BetaMarginals, indices: tuple[int, ...]) -> list[_LogRate]:
+def log_rates(marginals: BetaMarginals, indices: tuple[int, ...]) -> list[LogRate]:
+    """Return the logarithms of some of the rates, from posteriors of shape (k,)."""
     limits = marginals.level_set(_NATS)
     low, high = limits.min(axis=-1), limits.max(axis=-1)
     return [
-        _LogRate(float(marginals.alpha[i]), float(marginals.beta[i]), (float(low[i]), float(high[i]))) for i in indices
+        LogRate(float(marginals.alpha[i]), float(marginals.beta[i]), (float(low[i]), float(high[i]))) for i in indices
     ]
 
 
-def _log_ratio(treatment: _LogRate | _LogCount, control: _LogRate | _LogCount, finer: int) -> Tabulated:
+def _log_ratio(treatment: LogRate | _LogCount, control: LogRate | _LogCount, finer: int) -> Tabulated:
     (below, above), (under, over) = treatment.reach, control.reach
     spread = math.hypot(treatment.spread, control.spread)
     step = 0.25 * spread / (1.0 + spread) / finer

@@ -81,18 +81,19 @@ def _standing(marginals: Marginals, control: int, higher_is_better: bool) -> Sta
     if not higher_is_better:
         below, above = above, below
     weight = (half[..., None] * weights).reshape(nodes.shape)[..., None]
-    beaten, exceeded = _others(below, above)
+    beaten, exceeded = others(below, above)
     stretch = weight * marginals.slope(nodes)[..., None]
     beats = (density * below[..., control : control + 1, :] @ weight)[..., 0]
     beats[..., control] = np.nan
     return Standing(
-        probability_best=_probability((density * beaten @ weight)[..., 0]),
+        probability_best=probability((density * beaten @ weight)[..., 0]),
         expected_loss=np.maximum((below * exceeded @ stretch)[..., 0], 0.0),
-        probability_beats_control=_probability(beats),
+        probability_beats_control=probability(beats),
     )
 
 
-def _probability(value: FloatArray) -> FloatArray:
+def probability(value: FloatArray) -> FloatArray:
+    """Return values without the rounding beyond 0 and 1."""
     return np.minimum(np.maximum(value, 0.0), 1.0)
 
 
@@ -125,8 +126,17 @@ def _integrated(density: FloatArray, half: FloatArray) -> tuple[FloatArray, Floa
     return density * total, below.reshape(density.shape), above.reshape(density.shape)
 
 
-def _others(below: FloatArray, above: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return, for each variant, the product of the others' below, and 1 less that product without cancellation."""
+def others(below: FloatArray, above: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return, for each variant, the product of the others' distribution functions, and 1 less that product.
+
+    Parameters
+    ----------
+    below, above : distribution functions and their complements, shape (..., k, nodes)
+
+    Returns
+    -------
+    two arrays of that shape; the second is built from the complements, so that it keeps its digits where it is small
+    """
     variants = below.shape[-2]
     if variants == 2:
         return below[..., ::-1, :], above[..., ::-1, :]

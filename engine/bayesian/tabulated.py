@@ -111,10 +111,10 @@ class Tabulated:
         heights = np.interp(points, self.coordinates, self.density, left=0.0, right=0.0)
         return heights / values if self.logarithmic else heights
 
-    def on_grid(self, points: int, *, shift: float = 0.0) -> Density:
-        """Return the density of x + shift on an even grid over its central 99.9 %."""
+    def on_grid(self, points: int) -> Density:
+        """Return the density of x on an even grid over its central 99.9 %."""
         values = np.linspace(self.quantile(0.0005), self.quantile(0.9995), points)
-        return Density(x=values + shift, density=self.at(values))
+        return Density(x=values, density=self.at(values))
 
     def _densest_start(self, level: float) -> int:
         reachable = int(np.searchsorted(self.below, self.below[-1] - level, side="right"))
