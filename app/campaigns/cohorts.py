@@ -15,8 +15,8 @@ MAX_PERIODS = 366
 class Cohort:
     """The users who first converted in the interval that starts at `starts_at` (UTC; a week starts on Monday).
 
-    `retained[k]` of them converted in the k-th interval after it, and `retained[0] == size`; where that interval has not
-    begun, none have. `retention` is retained / size.
+    `retained[k]` of them converted in the k-th interval after it, and `retained[0] == size`; none have in an interval
+    that has not begun. `retention` is retained / size.
     """
 
     starts_at: date

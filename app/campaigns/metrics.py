@@ -245,7 +245,7 @@ def _starts(interval: Interval, stretch: tuple[datetime, datetime] | None) -> li
     points = -((from_ - stretch[1]) // interval.width)
     if points > MAX_POINTS:
         raise InvalidInput(
-            f"A trend of {points:,} points is too long, {MAX_POINTS:,} are the most: narrow the window or widen the interval.",
+            f"The trend has {points:,} points, more than {MAX_POINTS:,}: narrow the window or widen the interval.",
             path=("window",),
         )
     return [from_ + step * interval.width for step in range(points)]

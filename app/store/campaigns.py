@@ -145,9 +145,9 @@ class _Order:
         if cursor.value is None:
             conditions.add(f"{self.value} IS NULL AND id > {{}}", cursor.id)
         elif self.nullable:
-            comparison = "<" if self.descending else ">"
+            beyond = f"{self.value} {'<' if self.descending else '>'} {{}}::{self.cast}"
             conditions.add(
-                f"{self.value} {comparison} {{}}::{self.cast} OR {self.value} IS NULL OR ({self.value} = {{}} AND id > {{}})",
+                f"{beyond} OR {self.value} IS NULL OR ({self.value} = {{}} AND id > {{}})",
                 *(cursor.value, cursor.value, cursor.id),
             )
         else:
@@ -206,7 +206,7 @@ class CampaignStore:
     async def users(self, references: Sequence[int | str]) -> dict[int | str, UserRow]:
         """Return the users that exist, by the id (int) or external id (str) they were asked for."""
         rows = await self._find(f"SELECT {USER_COLUMNS} FROM app_user", references, name="external_id")
-        return _by_reference([UserRow(**dict(row)) for row in rows], references, lambda row: row.external_id)
+        return _by_reference([user_row(row) for row in rows], references, lambda row: row.external_id)
 
     async def campaign_page(
         self,
@@ -245,7 +245,8 @@ class CampaignStore:
             SELECT page.*, NULL::text AS order_value
             FROM unnest($1::bigint[]) AS merchant(id)
             CROSS JOIN LATERAL (
-                SELECT {CAMPAIGN_COLUMNS} FROM campaign WHERE merchant_id = merchant.id AND id < $2 ORDER BY id DESC LIMIT $3
+                SELECT {CAMPAIGN_COLUMNS} FROM campaign
+                WHERE merchant_id = merchant.id AND id < $2 ORDER BY id DESC LIMIT $3
             ) AS page
             """,
             *(list(dict.fromkeys(merchant_ids)), before, first + 1),
@@ -260,7 +261,7 @@ class CampaignStore:
     async def count_campaigns_by_merchant(self, merchant_ids: Sequence[int]) -> dict[int, int]:
         """Return for each merchant how many campaigns it has."""
         rows = await self._database.fetch(
-            "SELECT merchant_id, count(*) AS n FROM campaign WHERE merchant_id = ANY($1::bigint[]) GROUP BY merchant_id",
+            "SELECT merchant_id, count(*) AS n FROM campaign WHERE merchant_id = ANY($1::bigint[]) GROUP BY 1",
             merchant_ids,
         )
         return dict.fromkeys(merchant_ids, 0) | {row["merchant_id"]: row["n"] for row in rows}
@@ -270,7 +271,8 @@ class CampaignStore:
         check_first(first)
         before = LARGEST_ID if after is None else read_cursor(after, order=_NEWEST.name).id
         rows = await self._database.fetch(
-            f"SELECT {MERCHANT_COLUMNS}, NULL::text AS order_value FROM merchant WHERE id < $1 ORDER BY id DESC LIMIT $2",
+            f"SELECT {MERCHANT_COLUMNS}, NULL::text AS order_value FROM merchant "
+            "WHERE id < $1 ORDER BY id DESC LIMIT $2",
             *(before, first + 1),
         )
         return _page(rows, merchant_row, first=first, after=after, order=_NEWEST.name)
@@ -294,10 +296,7 @@ class CampaignStore:
 
 def merchant_row(row: Record) -> MerchantRow:
     """Return a row of MERCHANT_COLUMNS."""
-    id_, key, name, category, latitude, longitude, created_at = tuple(row)[:7]
-    return MerchantRow(
-        id=id_, key=key, name=name, category=category, latitude=latitude, longitude=longitude, created_at=created_at
-    )
+    return MerchantRow(**{name: row[name] for name in MERCHANT_COLUMNS.split(", ")})
 
 
 def campaign_row(row: Record) -> CampaignRow:
@@ -308,10 +307,17 @@ def campaign_row(row: Record) -> CampaignRow:
     return CampaignRow(**values)
 
 
+def user_row(row: Record) -> UserRow:
+    """Return a row of USER_COLUMNS."""
+    return UserRow(**dict(row))
+
+
 def _by_reference[Row: (CampaignRow, MerchantRow, UserRow)](
     rows: Sequence[Row], references: Sequence[int | str], name: Callable[[Row], str]
 ) -> dict[int | str, Row]:
-    known: dict[int | str, Row] = {row.id: row for row in rows} | {name(row): row for row in rows}
+    known: dict[int | str, Row] = {}
+    for row in rows:
+        known[row.id] = known[name(row)] = row
     return {reference: known[reference] for reference in references if reference in known}
 
 
@@ -331,10 +337,11 @@ def _conditions(where: CampaignFilter) -> _Conditions:
     conditions = _Conditions()
     if where.statuses is not None:
         # equal to one, so that the index on (status, id) gives the order too
-        single = len(where.statuses) == 1
-        conditions.add(
-            "status = {}" if single else "status = ANY({}::text[])", *_statuses(where.statuses, single=single)
-        )
+        values = [status.value for status in where.statuses]
+        if len(values) == 1:
+            conditions.add("status = {}", values[0])
+        else:
+            conditions.add("status = ANY({}::text[])", values)
     if where.merchant_id is not None:
         conditions.add("merchant_id = {}", where.merchant_id)
     if where.channel is not None:
@@ -344,15 +351,10 @@ def _conditions(where: CampaignFilter) -> _Conditions:
     return conditions
 
 
-def _statuses(statuses: Sequence[CampaignStatus], *, single: bool) -> list[object]:
-    values = [status.value for status in statuses]
-    return [values[0]] if single else [values]
-
-
 def _pattern(search: str) -> str:
     if not askable(search):
         raise InvalidInput(
-            "The text to search for has a character that no name has: leave it out.", path=("filter", "search")
+            "The text to search for has a NUL or half a character: leave that out.", path=("filter", "search")
         )
     for special in "\\%_":
         search = search.replace(special, f"\\{special}")

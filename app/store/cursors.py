@@ -1,4 +1,4 @@
-"""Opaque places in a list: the order, the value there and the row's id, so that a page starts where the last one ended."""
+"""Opaque places in a list: its order, the value there and the row's id; a page starts after one."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
@@ -47,14 +47,20 @@ def check_first(first: int) -> None:
 def read_cursor(text: str, *, order: str, kind: type[CursorValue] | None = None) -> Cursor:
     """Return a cursor of a list in this order, whose values are of this kind or None; InvalidInput for any other."""
     try:
-        named, value, id_ = msgspec.json.decode(_decoded(text), type=tuple[str, str | float | None, int])
-        if named != order or not 0 < id_ <= LARGEST_ID:
-            raise ValueError(named)
-        return Cursor(order, _value(value, kind), id_)
+        named, value, id_ = msgspec.json.decode(_decoded(text), type=_FORM)
+        cursor = Cursor(named, _value(value, kind), id_)
     except (ValueError, Error, msgspec.MsgspecError) as error:
-        raise InvalidInput(
-            "The cursor is not one of this list in this order: start again without it.", path=("after",)
-        ) from error
+        raise _foreign() from error
+    if named != order or not 0 < id_ <= LARGEST_ID:
+        raise _foreign()
+    return cursor
+
+
+_FORM = tuple[str, str | float | None, int]
+
+
+def _foreign() -> InvalidInput:
+    return InvalidInput("The cursor is not one of this list in this order: start again without it.", path=("after",))
 
 
 def _decoded(text: str) -> bytes:
@@ -64,7 +70,7 @@ def _decoded(text: str) -> bytes:
 def _value(value: str | float | None, kind: type[CursorValue] | None) -> CursorValue:
     if value is None:
         return None
-    if kind is None:
+    if kind is None or (isinstance(value, str) and not askable(value)):
         raise ValueError(value)
     return msgspec.convert(value, kind)
 

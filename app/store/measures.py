@@ -68,7 +68,7 @@ def event_columns(names: Iterable[str] = MEASURES) -> str:
 
 
 def sums(names: Iterable[str] = MEASURES) -> str:
-    """Return the measures of many rows, of totals or of `event_columns`, as a list of columns; 0 where there are none."""
+    """Return the sums of many rows, of totals or of `event_columns`, as a list of columns; 0 where there are none."""
     return ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in names)
 
 

@@ -1,6 +1,6 @@
 """The totals ladder: whole days, whole hours, and the ragged edges of a window from the events themselves.
 
-Each question is one statement, whatever the number of ids: the spans of the window, put together by UNION ALL, then summed.
+Each question is one statement, whatever the number of ids: the window's spans, put together by UNION ALL, then summed.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from app.store.models.codes import Channel
 from app.store.windows import EVERYTHING, Interval, Rung, Span, Window, ladder
 
 type Part = str | int | datetime
-"""What a breakdown splits by: a segment, a channel's number, an hour 0-23, a day 1-7 from Monday, an interval's start."""
+"""A segment, a channel's number, an hour from 0 to 23, a day from 1 (Monday) to 7, or an interval's start."""
 
 
 class Breakdown(StrEnum):
@@ -126,7 +126,10 @@ class PerformanceStore:
         rows, arguments = _rows(_CAMPAIGN, window, names=tuple(dict.fromkeys(("sent", *metric.measures))))
         statement = f"""
             SELECT id, value
-            FROM (SELECT id, {metric.sql} AS value FROM ({rows}) AS r GROUP BY id HAVING sum(sent) >= ${len(arguments) + 1}) AS v
+            FROM (
+                SELECT id, {metric.sql} AS value FROM ({rows}) AS r
+                GROUP BY id HAVING sum(sent) >= ${len(arguments) + 1}
+            ) AS v
             WHERE value IS NOT NULL
             ORDER BY value {"ASC" if metric.lowest_first else "DESC"}, id
             LIMIT ${len(arguments) + 2}

@@ -37,7 +37,8 @@ _WIDTHS = {Interval.HOUR: HOUR, Interval.DAY: DAY, Interval.WEEK: 7 * DAY}
 class Window:
     """The time from `from_` until before `to`, in UTC; an end left out is open.
 
-    Raises InvalidInput for an end without a time zone or outside the years 2 to 9998, and unless `from_` is before `to`.
+    Raises InvalidInput for an end without a time zone or outside the years 2 to 9998, and if the window is reversed or
+    empty.
     """
 
     from_: datetime | None = None
