@@ -11,6 +11,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from app.runtime.settings import Settings
 
 MASK = "***"
+_CHATTY = ("asyncio", "httpx", "httpcore", "tortoise", "tortoise.db_client", "uvicorn.error")
 _SECRET_NAME = re.compile(
     r"password|secret|token|authorization|api_?key|bootstrap_?key|database_?url|cookie", re.IGNORECASE
 )
@@ -31,6 +32,8 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -5,13 +5,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import structlog
+
 from app.runtime import launch
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +98,58 @@ class Backoff:
         self._wait = min(self._wait * 2, self.most_seconds) if again else self.first_seconds
         self._last = now
         return self._wait
+
+
+class WatchedChild:
+    """A child that is started again where it ends, after a wait that grows, until it is stopped.
+
+    `start` starts it once more; `check`, called now and then from the main thread, watches.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], subprocess.Popen[bytes]],
+        *,
+        stopping: Sequence[tuple[signal.Signals, float]],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name = name
+        self._start = start
+        self._stopping = stopping
+        self._backoff = backoff or Backoff()
+        self._restart_at: float | None = None
+        self._child = start()
+
+    @property
+    def process_id(self) -> int:
+        """The id of the process started last."""
+        return self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the process started last ended; None while it runs."""
+        return self._child.poll()
+
+    def check(self) -> bool:
+        """Tell whether it runs; start it anew when its wait is over."""
+        if self._child.poll() is None:
+            return True
+        now = time.monotonic()
+        if self._restart_at is None:
+            wait = self._backoff.next_wait(now)
+            self._restart_at = now + wait
+            log.warning("process_ended", name=self.name, exit_code=self._child.returncode, restart_in_seconds=wait)
+        if now >= self._restart_at:
+            self._child = self._start()
+            self._restart_at = None
+            log.info("process_restarted", name=self.name, process=self._child.pid)
+        return False
+
+    def ask_to_stop(self) -> None:
+        """Send the first of the stopping signals without waiting, so that several may end at the same time."""
+        self._child.send_signal(self._stopping[0][0])
+
+    def stop(self) -> int:
+        """Stop it for good; return its exit code."""
+        return stop_child(self._child, self._stopping)

@@ -6,14 +6,13 @@ import subprocess
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from app.errors import DatabaseUnavailable, DataFolderInUse
-from app.runtime.processes import Backoff, start_child, stop_child
+from app.runtime.processes import Backoff, WatchedChild, start_child
 from app.store.embedded.accounts import database_account
 from app.store.embedded.binaries import Binaries, readable_binaries, wheel_binaries
 from app.store.embedded.cluster import DATABASE, USER, Cluster, postgres_environment
@@ -24,8 +23,6 @@ _STOPPING = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0))
 """Fast shutdown: open transactions are rolled back, everything committed is on disk; then the immediate one."""
 _LARGEST_LOG = 10_000_000
 _LOG_TAIL = 2_000
-
-log = structlog.get_logger(__name__)
 
 
 class EmbeddedPostgres:
@@ -50,19 +47,18 @@ class EmbeddedPostgres:
         self._durable = durable
         self._start_seconds = start_seconds
         self._backoff = backoff or Backoff()
-        self._cluster: Cluster | None = None
         self._listening: Listening | None = None
-        self._child: subprocess.Popen[bytes] | None = None
-        self._restart_at: float | None = None
+        self._child: WatchedChild | None = None
 
     def start(self) -> Listening:
         """Own the folder, make its data where there is none, start, and wait until PostgreSQL takes connections."""
         self._folder.acquire()
         try:
-            self._cluster = self._prepared()
-            self._listening = self._address(self._cluster)
-            self._launch(self._cluster, self._listening)
-            self._wait_until_ready()
+            cluster = self._prepared()
+            self._listening = self._address(cluster)
+            launch = partial(self._launch, cluster, self._listening)
+            self._child = WatchedChild("postgres", launch, stopping=_STOPPING, backoff=self._backoff)
+            self._wait_until_ready(self._child)
         except BaseException:
             self.stop()
             raise
@@ -71,18 +67,13 @@ class EmbeddedPostgres:
 
     def check(self) -> bool:
         """Tell whether the server runs; start it again where it ended, after a wait that grows."""
-        if self._child is None or self._cluster is None or self._listening is None:
-            return False
-        if self._child.poll() is None:
-            return True
-        self._restart_when_due(self._cluster, self._listening)
-        return False
+        return self._child is not None and self._child.check()
 
     def stop(self) -> None:
         """Shut down, wait for it, and give the folder free; do nothing where nothing runs."""
         child, self._child = self._child, None
         if child is not None:
-            stop_child(child, _STOPPING)
+            child.stop()
         if self._listening is not None:
             with suppress(OSError):
                 Path(self._listening.socket_folder).rmdir()
@@ -91,7 +82,7 @@ class EmbeddedPostgres:
     @property
     def process_id(self) -> int | None:
         """The server's process id, None where none was started."""
-        return self._child.pid if self._child else None
+        return self._child.process_id if self._child else None
 
     def __enter__(self) -> Self:
         self.start()
@@ -124,11 +115,11 @@ class EmbeddedPostgres:
         socket_folder = str(self._folder.socket_folder(owner))
         return Listening(owner=os.getpid(), socket_folder=socket_folder, user=USER, database=DATABASE)
 
-    def _launch(self, cluster: Cluster, listening: Listening) -> None:
+    def _launch(self, cluster: Cluster, listening: Listening) -> subprocess.Popen[bytes]:
         clear_leftovers(self._folder.cluster, Path(listening.socket_folder))
         command = [cluster.binaries.postgres, *cluster.data(self._folder.cluster)]
         with self._rotated_log().open("ab") as output:
-            self._child = start_child(
+            return start_child(
                 [*command, "-k", listening.socket_folder, "-c", "listen_addresses=", "-c", "port=5432"],
                 end_signal=signal.SIGINT,
                 environment=postgres_environment(),
@@ -136,7 +127,6 @@ class EmbeddedPostgres:
                 account=cluster.account,
                 output=output,
             )
-        self._restart_at = None
 
     def _rotated_log(self) -> Path:
         path = self._folder.log
@@ -146,10 +136,10 @@ class EmbeddedPostgres:
         path.touch(mode=0o600)
         return path
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, child: WatchedChild) -> None:
         deadline = time.monotonic() + self._start_seconds
-        while not self._is_ready():
-            if self._child is None or self._child.poll() is not None:
+        while not self._is_ready(child):
+            if child.exit_code is not None:
                 raise DatabaseUnavailable(f"The embedded PostgreSQL did not start. {self._last_words()}")
             if time.monotonic() > deadline:
                 raise DatabaseUnavailable(
@@ -157,30 +147,18 @@ class EmbeddedPostgres:
                 )
             time.sleep(0.01)
 
-    def _is_ready(self) -> bool:
+    def _is_ready(self, child: WatchedChild) -> bool:
         try:
             lines = (self._folder.cluster / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        ours = self._child is not None and lines[:1] == [str(self._child.pid)]
-        return ours and lines[-1].strip() == "ready"
+        return lines[:1] == [str(child.process_id)] and lines[-1].strip() == "ready"
 
     def _last_words(self) -> str:
         with self._folder.log.open("rb") as written:
             written.seek(max(0, self._folder.log.stat().st_size - _LOG_TAIL))
             tail = written.read().decode(errors="replace").strip()
         return f"Read {self._folder.log}, which ends:\n{tail}"
-
-    def _restart_when_due(self, cluster: Cluster, listening: Listening) -> None:
-        now = time.monotonic()
-        if self._restart_at is None:
-            wait = self._backoff.next_wait(now)
-            self._restart_at = now + wait
-            code = self._child.returncode if self._child else None
-            log.warning("postgres_ended", exit_code=code, restart_in_seconds=wait, log_file=str(self._folder.log))
-        if now >= self._restart_at:
-            self._launch(cluster, listening)
-            log.info("postgres_restarted", process=self.process_id)
 
 
 @contextmanager

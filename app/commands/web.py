@@ -1,0 +1,65 @@
+"""One web process: uvicorn on a socket that `winnow serve` opened. Started by it, not by hand.
+
+    python -m app.commands.web APPLICATION SOCKET READY
+
+APPLICATION is the import string of a factory; SOCKET and READY are inherited file descriptors: the listening socket,
+and a pipe into which one byte is written once requests are served.
+"""
+
+import os
+import socket
+import sys
+from typing import override
+
+import uvicorn
+
+from app.runtime.logging import configure_logging
+from app.runtime.settings import Settings
+
+READY = b"r"
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Uvicorn, saying when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: int) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            os.write(self._ready, READY)
+        os.close(self._ready)
+
+
+def server_config(application: str, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves the application."""
+    return uvicorn.Config(
+        application,
+        factory=True,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.max_request_bytes,
+        log_config=None,  # structlog has it
+        access_log=False,  # written with more in it by the application
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.shutdown_seconds),
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until told to stop."""
+    application, listening, ready = arguments
+    settings = Settings.load()
+    configure_logging(settings)
+    server = AnnouncingServer(server_config(application, settings), int(ready))
+    server.run(sockets=[socket.socket(fileno=int(listening))])
+    if not server.started:
+        raise SystemExit(3)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
