@@ -13,7 +13,7 @@ from app.runtime.settings import Settings
 MASK = "***"
 _CHATTY = ("asyncio", "httpx", "httpcore", "tortoise", "tortoise.db_client", "uvicorn.error")
 _SECRET_NAME = re.compile(
-    r"password|secret|token|authorization|api_?key|bootstrap_?key|database_?url|cookie", re.IGNORECASE
+    r"password|secret|token|authorization|api[-_]?key|bootstrap[-_]?key|database[-_]?url|cookie", re.IGNORECASE
 )
 _SECRET_TEXT = (
     (re.compile(r"(?<=://)([^\s:/@]*):([^\s/]*)@"), rf"\1:{MASK}@"),
