@@ -33,6 +33,16 @@ class Interval(StrEnum):
 _WIDTHS = {Interval.HOUR: HOUR, Interval.DAY: DAY, Interval.WEEK: 7 * DAY}
 
 
+def _in_utc(at: datetime | None, end: str) -> datetime | None:
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise InvalidInput(f"`{end}` has no time zone: end it with Z or an offset.", path=("window", end))
+    if not EARLIEST <= at <= LATEST:
+        raise InvalidInput(f"`{end}` lies outside the calendar: give a year from 2 to 9998.", path=("window", end))
+    return at.astimezone(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The time from `from_` until before `to`, in UTC; an end left out is open.
@@ -115,13 +125,3 @@ class _Whole:
     @property
     def empty(self) -> bool:
         return self.from_ is not None and self.to is not None and self.from_ >= self.to
-
-
-def _in_utc(at: datetime | None, end: str) -> datetime | None:
-    if at is None:
-        return None
-    if at.tzinfo is None:
-        raise InvalidInput(f"`{end}` has no time zone: end it with Z or an offset.", path=("window", end))
-    if not EARLIEST <= at <= LATEST:
-        raise InvalidInput(f"`{end}` lies outside the calendar: give a year from 2 to 9998.", path=("window", end))
-    return at.astimezone(UTC)
