@@ -1,0 +1,152 @@
+"""The web process: everything made once, in one place, and every door mounted."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.auth.auditing import Audit
+from app.auth.keys import KeyRing
+from app.auth.limiting import RateLimit
+from app.auth.middleware import AuthenticationMiddleware, BodyLimitMiddleware
+from app.auth.refusals import refuse
+from app.campaigns.cohorts import CohortAnalysis
+from app.campaigns.editing import CampaignEditing
+from app.campaigns.metrics import CampaignMetrics
+from app.campaigns.portfolio import PortfolioAnalysis
+from app.errors import DomainError, Unavailable
+from app.ingestion.endpoint import EventsEndpoint
+from app.ingestion.pipeline import Ingestion
+from app.operations.doors import operation_routes
+from app.operations.observing import ObservingMiddleware, RequestMeasures
+from app.runtime.clock import Clock, SystemClock
+from app.runtime.settings import Settings
+from app.store.access import AccessStore
+from app.store.campaigns import CampaignStore
+from app.store.catalogue import CatalogueStore
+from app.store.database import Database
+from app.store.events import EventStore
+from app.store.performance import PerformanceStore
+from graph.context import Services
+from graph.http import graph_routes
+from graph.operations import Operations
+from graph.schema import build_schema
+
+EVENTS_PATH = "/v1/events"
+
+
+def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> "WebApplication":
+    """Return the application; the database is opened when it starts and closed when it stops."""
+    return WebApplication(settings or Settings.load(), clock or SystemClock())
+
+
+class WebApplication:
+    """An ASGI application: what needs the database is made once that is open."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._operations = Operations(build_schema(), settings)
+        self._measures = RequestMeasures()
+        self._lifespan = Router(lifespan=self._opened)
+        self._doors: ASGIApp = self._lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the application's own start and stop."""
+        serve = self._lifespan if scope["type"] == "lifespan" else self._doors
+        await serve(scope, receive, send)
+
+    @asynccontextmanager
+    async def _opened(self, _router: object) -> AsyncGenerator[None]:
+        database = await open_database(self._settings)
+        try:
+            services = make_services(database, self._clock)
+            self._doors = self._make_doors(database, services)
+            yield
+            await services.ingestion.drain()
+        finally:
+            await database.close()
+
+    def _make_doors(self, database: Database, services: Services) -> Starlette:
+        routes = [
+            *graph_routes(self._operations, services),
+            self._events_route(services.ingestion),
+            *operation_routes(_readiness(database)),
+        ]
+        return Starlette(
+            routes=routes, middleware=self._middleware(database), exception_handlers={DomainError: _refuse}
+        )
+
+    def _middleware(self, database: Database) -> list[Middleware]:
+        settings, clock = self._settings, self._clock
+        store = AccessStore(database)
+        requests = RateLimit(per_second=settings.requests_per_second, burst=settings.requests_burst, clock=clock)
+        limits = {EVENTS_PATH: settings.max_events_bytes}
+        keys = KeyRing(store, audit=Audit(store), clock=clock)
+        return [
+            Middleware(ObservingMiddleware, clock=clock, measures=self._measures),
+            *_cross_origin(settings.allowed_origins),
+            Middleware(BodyLimitMiddleware, default=settings.max_request_bytes, limits=limits),
+            Middleware(AuthenticationMiddleware, keys=keys, limit=requests),
+        ]
+
+    def _events_route(self, ingestion: Ingestion) -> BaseRoute:
+        settings = self._settings
+        limit = RateLimit(per_second=settings.events_per_second, burst=settings.events_burst, clock=self._clock)
+        endpoint = EventsEndpoint(ingestion, limit=limit, max_bytes=settings.max_events_bytes)
+        return Route(EVENTS_PATH, endpoint.post, methods=["POST"])
+
+
+async def open_database(settings: Settings) -> Database:
+    """Open the database that the settings name; `winnow serve` names the embedded one, too."""
+    if settings.database_url is None:
+        raise Unavailable("DATABASE_URL names no database: start with `winnow serve`, which brings its own.")
+    return await Database.open(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.pool_size,
+        orm_pool_size=settings.orm_pool_size,
+        statement_timeout_seconds=settings.statement_timeout_seconds,
+    )
+
+
+def make_services(database: Database, clock: Clock) -> Services:
+    """Return the use cases on an open database."""
+    campaigns, performance, access = CampaignStore(database), PerformanceStore(database), AccessStore(database)
+    return Services(
+        campaigns=campaigns,
+        editing=CampaignEditing(campaigns, CatalogueStore(database), audit=Audit(access), clock=clock),
+        metrics=CampaignMetrics(performance, clock),
+        cohorts=CohortAnalysis(performance),
+        portfolio=PortfolioAnalysis(performance, campaigns, clock),
+        ingestion=Ingestion(EventStore(database), clock),
+    )
+
+
+def _readiness(database: Database):
+    async def missing() -> str | None:
+        try:
+            await database.ping()
+        except Unavailable as error:
+            return error.message
+        return None
+
+    return missing
+
+
+def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
+    if not origins:
+        return []
+    headers = ["Authorization", "X-API-Key", "Content-Type"]
+    return [Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)]
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, DomainError):
+        raise error
+    return refuse(error)

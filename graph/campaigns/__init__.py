@@ -1,0 +1,1 @@
+"""Campaigns, merchants and their analytics in the graph."""

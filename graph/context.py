@@ -1,0 +1,31 @@
+"""What a resolver may lean on: who asks, and the use cases."""
+
+from dataclasses import dataclass
+
+from app.auth.principals import Principal
+from app.campaigns.cohorts import CohortAnalysis
+from app.campaigns.editing import CampaignEditing
+from app.campaigns.metrics import CampaignMetrics
+from app.campaigns.portfolio import PortfolioAnalysis
+from app.ingestion.pipeline import Ingestion
+from app.store.campaigns import CampaignStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases, made once for the process."""
+
+    campaigns: CampaignStore
+    editing: CampaignEditing
+    metrics: CampaignMetrics
+    cohorts: CohortAnalysis
+    portfolio: PortfolioAnalysis
+    ingestion: Ingestion
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One operation's caller and the use cases."""
+
+    principal: Principal
+    services: Services

@@ -1,0 +1,130 @@
+"""How a type's fields are declared: read from the row behind it, or loaded for many rows at once.
+
+A type's class says what clients see; its instances are never made. The row behind an object is whatever a use case
+returned. A `reading` takes its value from that row. A `related` field is answered by a loader, an async function of the
+context and all rows of one place in the tree, which returns one value a row; its keyword-only parameters are the
+field's arguments. See `graph.trees` for when loaders run.
+"""
+
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import get_object_definition
+from strawberry.types.field import StrawberryField
+from strawberry.types.unset import UNSET
+
+from app.auth.principals import Permission
+
+type Read = Callable[[Any], object]
+type Load = Callable[..., Awaitable[Sequence[object]]]
+type Refused = Callable[[Exception], object]
+
+READ = "winnow-read"
+RELATION = "winnow-relation"
+
+
+@dataclass(slots=True)
+class Relation:
+    """How a field is loaded, who may ask for it, and how many objects it may come to.
+
+    `refused` makes an answer of an error that clients get as data (a mutation's payload); None leaves it an error.
+    """
+
+    permission: Permission | None
+    size: int
+    load: Load | None = None
+    refused: Refused | None = None
+
+    @property
+    def arguments(self) -> list[StrawberryArgument]:
+        """Return the field's arguments: the loader's keyword-only parameters."""
+        return [] if self.load is None else _arguments(self.load)
+
+
+class RelationField(StrawberryField):
+    """A field whose arguments are its loader's."""
+
+    @property
+    def arguments(self) -> list[StrawberryArgument]:  # pyright: ignore[reportIncompatibleMethodOverride]  # never set
+        """Return the loader's keyword-only parameters."""
+        return cast("Relation", self.metadata[RELATION]).arguments
+
+
+def reading(description: str, read: Read | None = None) -> Any:
+    """Declare a field read from the row: by `read`, or the attribute of the same name."""
+    return strawberry.field(description=description, metadata={READ: read})
+
+
+def related(
+    description: str,
+    *,
+    permission: Permission | None = None,
+    size: int = 1,
+    through: Read | None = None,
+    refused: Refused | None = None,
+) -> Any:
+    """Declare a field answered by a loader: the one registered by `loads`, or what `through` takes from each row.
+
+    `size` is how many objects to reckon with where no argument `first` says so.
+    """
+    relation = Relation(permission, size, None if through is None else _each(through), refused)
+    return RelationField(description=description, metadata={RELATION: relation})
+
+
+def loads[L: Load](owner: type, name: str) -> Callable[[L], L]:
+    """Register the loader of a related field, named as in Python."""
+
+    def register(load: L) -> L:
+        relation_of(owner, name).load = load
+        return load
+
+    return register
+
+
+def answers[A: Callable[..., Awaitable[object]]](owner: type, name: str) -> Callable[[A], A]:
+    """Register what answers a field of a root type: a function of the context and the arguments, for one value."""
+
+    def register(answer: A) -> A:
+        relation_of(owner, name).load = _for_root(answer)
+        return answer
+
+    return register
+
+
+def relation_of(owner: type, name: str) -> Relation:
+    """Return the relation declared as `name` in a type."""
+    fields = get_object_definition(owner, strict=True).fields
+    return next(field.metadata[RELATION] for field in fields if field.python_name == name)
+
+
+def _each(read: Read) -> Load:
+    async def load(_context: object, rows: Sequence[object]) -> Sequence[object]:
+        return [read(row) for row in rows]
+
+    return load
+
+
+def _for_root(answer: Callable[..., Awaitable[object]]) -> Load:
+    async def load(context: object, _roots: Sequence[object], **arguments: object) -> Sequence[object]:
+        return [await answer(context, **arguments)]
+
+    load.__wrapped__ = answer  # pyright: ignore[reportFunctionMemberAccess]  # inspect.signature follows it
+    return load
+
+
+def _arguments(load: Load) -> list[StrawberryArgument]:
+    namespace = sys.modules[inspect.unwrap(load).__module__].__dict__
+    parameters = inspect.signature(load).parameters.values()
+    return [_argument(parameter, namespace) for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def _argument(parameter: inspect.Parameter, namespace: dict[str, Any]) -> StrawberryArgument:
+    default = UNSET if parameter.default in {None, parameter.empty} else parameter.default
+    annotation = StrawberryAnnotation(parameter.annotation, namespace=namespace)
+    return StrawberryArgument(parameter.name, None, annotation, default=default)

@@ -1,0 +1,142 @@
+"""The schema: every domain's part of it, and how its fields are resolved."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from operator import attrgetter
+from typing import Any, cast
+
+import strawberry
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    is_introspection_type,
+    is_object_type,
+)
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.field import StrawberryField
+
+from graph.campaigns import mutations as campaign_mutations
+from graph.campaigns import queries as campaign_queries
+from graph.events import mutations as event_mutations
+from graph.fields import READ, RELATION, Relation
+from graph.scalars import scalar_map
+from graph.selection import LOADED, Loaded, Selection, named_type
+from graph.trees import Branch, grow
+
+DEFINITION = "strawberry-definition"
+
+
+@strawberry.type(description="What can be asked.")
+class Query(campaign_queries.Query):
+    """Every domain's queries."""
+
+
+@strawberry.type(description="What can be changed.")
+class Mutation(campaign_mutations.Mutation, event_mutations.Mutation):
+    """Every domain's mutations."""
+
+
+class GraphSchema(strawberry.Schema):
+    """Strawberry's schema, its fields resolved from rows and ready trees."""
+
+    @property
+    def core(self) -> GraphQLSchema:
+        """Return graphql-core's schema."""
+        return self._schema
+
+    def link(self) -> None:
+        """Give each declared field its resolver. Raises TypeError where a declaration cannot work."""
+        types = [type_ for type_ in self._schema.type_map.values() if is_object_type(type_)]
+        declared = [type_ for type_ in types if not is_introspection_type(type_)]
+        branching = {type_.name for type_ in declared if any(RELATION in _metadata(f) for f in type_.fields.values())}
+        for type_ in declared:
+            for name, field in type_.fields.items():
+                self._link_field(field, f"{type_.name}.{name}", parent=type_, branching=branching)
+
+    def _link_field(self, field: GraphQLField, path: str, *, parent: GraphQLObjectType, branching: set[str]) -> None:
+        target = named_type(field)
+        below = cast("GraphQLObjectType", target) if target.name in branching else None
+        metadata = _metadata(field)
+        if RELATION in metadata:
+            self._link_relation(field, path, metadata[RELATION], parent=parent, below=below)
+        elif below is None:
+            field.resolve = _reader(field, in_branch=parent.name in branching)
+        else:
+            raise TypeError(f"{path} leads to {below.name}, whose fields are loaded: declare it as related.")
+
+    def _link_relation(
+        self,
+        field: GraphQLField,
+        path: str,
+        relation: Relation,
+        *,
+        parent: GraphQLObjectType,
+        below: GraphQLObjectType | None,
+    ) -> None:
+        if relation.load is None:
+            raise TypeError(f"{path} has no loader.")
+        convert = partial(
+            _converted,
+            arguments=_definition(field).arguments,
+            scalar_registry=self.schema_converter.scalar_registry,
+            config=self.config,
+        )
+        field.extensions[LOADED] = Loaded(relation, convert, below)
+        field.resolve = _answer if parent in self._roots() else _ready
+
+    def _roots(self) -> tuple[GraphQLObjectType | None, ...]:
+        return (self._schema.query_type, self._schema.mutation_type)
+
+
+def build_schema() -> GraphSchema:
+    """Return the schema, ready to be executed."""
+    config = StrawberryConfig(scalar_map=scalar_map())
+    schema = GraphSchema(query=Query, mutation=Mutation, config=config)
+    schema.link()
+    return schema
+
+
+def export_schema() -> str:
+    """Return the schema in GraphQL's own language."""
+    return build_schema().as_str() + "\n"
+
+
+async def _answer(_source: object, info: GraphQLResolveInfo[Any], **arguments: Any) -> object:
+    asked = Selection(info).field(arguments)
+    root = Branch(None)
+    await grow(info.context, [root], [asked])
+    return root.ready[asked.key]
+
+
+def _ready(source: Branch, info: GraphQLResolveInfo[Any], **_arguments: Any) -> object:
+    return source.ready[info.path.key]  # pyright: ignore[reportArgumentType]  # a field's key is its response name
+
+
+def _reader(field: GraphQLField, *, in_branch: bool) -> Callable[..., object]:
+    definition = _definition(field)
+    read = definition.metadata.get(READ) or attrgetter(definition.python_name)
+
+    def from_branch(source: Branch, _info: object) -> object:
+        return read(source.row)
+
+    def from_row(source: object, _info: object) -> object:
+        return read(source)
+
+    return from_branch if in_branch else from_row
+
+
+def _converted(given: dict[str, Any], **how: Any) -> dict[str, Any]:
+    """Convert a loader's arguments; an explicit null stands for the default, as leaving it out does."""
+    return {name: value for name, value in convert_arguments(given, **how).items() if value is not None}
+
+
+def _metadata(field: GraphQLField) -> Mapping[Any, Any]:
+    definition = field.extensions.get(DEFINITION)
+    return definition.metadata if isinstance(definition, StrawberryField) else {}
+
+
+def _definition(field: GraphQLField) -> StrawberryField:
+    return field.extensions[DEFINITION]

@@ -1,0 +1,86 @@
+"""Ready trees: what an operation asks for, loaded set by set before anything of it is completed.
+
+A root field looks ahead at its selection and grows a tree: for each loaded field, in each place where it is asked for,
+one call of its loader with the rows of all objects there. Below the root nothing resolves: graphql-core finds every
+value on the object itself, under the response name.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from graph.context import Context
+from graph.selection import Asked
+
+
+class Branch:
+    """An object of the tree: the row it stands for, and by response name what was loaded for it.
+
+    Each belongs to one place of one operation, so that a response name says everything.
+    """
+
+    __slots__ = ("ready", "row")
+
+    def __init__(self, row: Any) -> None:
+        self.row = row
+        self.ready: dict[str, Any] = {}
+
+
+async def grow(context: Context, branches: Sequence[Branch], asked: Sequence[Asked]) -> None:
+    """Load everything asked of these branches and below. What fails is kept as the value, and raised on completion."""
+    if len(asked) == 1:
+        await _grow_one(context, branches, asked[0])
+    elif asked and branches:
+        await asyncio.gather(*(_grow_one(context, branches, one) for one in asked))
+
+
+async def _grow_one(context: Context, branches: Sequence[Branch], asked: Asked) -> None:
+    if not branches:
+        return
+    values = await _load(context, [branch.row for branch in branches], asked)
+    planted = _Planting() if asked.branches else None
+    for branch, value in zip(branches, values, strict=True):
+        branch.ready[asked.key] = value if planted is None else planted.plant(value)
+    if planted is not None and asked.below:
+        await grow(context, planted.branches, asked.below)
+
+
+async def _load(context: Context, rows: Sequence[object], asked: Asked) -> Sequence[object]:
+    relation = asked.relation
+    try:
+        if relation.permission is not None:
+            context.principal.require(relation.permission)
+        return await relation.load(context, rows, **asked.arguments)  # pyright: ignore[reportOptionalCall]  # checked when the schema was built
+    except Exception as error:  # noqa: BLE001  # becomes the error of each field, located and masked on completion
+        return [_refusal(error, asked)] * len(rows)
+
+
+def _refusal(error: Exception, asked: Asked) -> object:
+    refused = asked.relation.refused
+    if refused is None:
+        return error
+    try:
+        return refused(error)
+    except Exception as other:  # noqa: BLE001  # what a payload cannot carry becomes the field's error
+        return other
+
+
+class _Planting:
+    """Makes branches of rows: one for each row, however many objects lead to it."""
+
+    def __init__(self) -> None:
+        self._by_row: dict[int, Branch] = {}
+
+    @property
+    def branches(self) -> list[Branch]:
+        return list(self._by_row.values())
+
+    def plant(self, value: Any) -> Any:
+        if value is None or isinstance(value, Exception):
+            return value
+        if isinstance(value, list | tuple):
+            return [self.plant(item) for item in cast("Iterable[Any]", value)]
+        branch = self._by_row.get(id(value))
+        if branch is None:
+            branch = self._by_row[id(value)] = Branch(value)
+        return branch
