@@ -1,6 +1,6 @@
 """A test's life: DRAFT, RUNNING, PAUSED, ENDED; every step guarded, and audited in the same transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,14 @@ TOTALS_TOPIC = "test_totals"
 """Announced with a test's id when its totals change."""
 DEFAULT_FLOOR = 0.2
 """The floor of a bandit, over all variants: each has at least this share divided by their number."""
+
+
+type Step = Callable[[Connection], Awaitable[object]]
+
+
+async def nothing_more(connection: Connection) -> None:
+    """Do nothing."""
+    del connection
 
 
 class TestLifecycle:
@@ -83,8 +91,10 @@ class TestLifecycle:
             await self._move(connection, principal, test, status=TestStatus.PAUSED)
         return await self._changed(test_id)
 
-    async def end(self, test_id: int, *, winner_id: int | None = None, principal: Principal) -> TestDefinition:
-        """End a test for good; exposures from now on do not count."""
+    async def end(
+        self, test_id: int, *, within: Step = nothing_more, winner_id: int | None = None, principal: Principal
+    ) -> TestDefinition:
+        """End a test for good; exposures from now on do not count. `within` is done in the same transaction."""
         definition = await self.definition(test_id)
         if winner_id is not None and winner_id not in {variant.id for variant in definition.variants}:
             raise DomainErrors(
@@ -95,6 +105,7 @@ class TestLifecycle:
             _demand(test, TestStatus.RUNNING, TestStatus.PAUSED, done="ended")
             now = self._clock.now()
             await self._move(connection, principal, test, status=TestStatus.ENDED, ended_at=now, winner_id=winner_id)
+            await within(connection)
         return await self._changed(test_id)
 
     async def set_weights(self, test_id: int, weights: Mapping[str, float], *, principal: Principal) -> TestDefinition:

@@ -1,15 +1,13 @@
 """Tests with their variants, metrics, policy versions, totals and history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from app.store.database import Connection, Database
+from app.store.database import Connection, Database, Record
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind, TestStatus
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +167,8 @@ class AnalysisRow:
 TEST_COLUMNS = (
     "id, key, name, hypothesis, status, campaign_id, confidence_level, power, minimum_detectable_effect, baseline, "
     "target_sample_size, allocation_policy, floor, reallocate_every_minutes, coverage, holdout, seed, exclusion_group, "
-    "exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, winner_id, created_at, started_at, ended_at"
+    "exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, winner_id, created_at, "
+    "started_at, ended_at"
 )
 SUMS = (
     "exposed",
@@ -203,6 +202,14 @@ def _metric(row: Record) -> MetricRow:
     return MetricRow(**values)
 
 
+def _variant(row: Record) -> VariantRow:
+    return VariantRow(**dict(row))
+
+
+def _analysis(row: Record) -> AnalysisRow:
+    return AnalysisRow(**dict(row))
+
+
 def _allocation(row: Record) -> AllocationRow:
     values = dict(row)
     values["policy"] = AllocationPolicy(values["policy"])
@@ -211,7 +218,8 @@ def _allocation(row: Record) -> AllocationRow:
 
 
 def _totals(row: Record) -> TotalsRow:
-    return TotalsRow(**{name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()})
+    values: dict[str, Any] = {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+    return TotalsRow(**values)
 
 
 class TestStore:
@@ -240,9 +248,9 @@ class TestStore:
         allocations = await source.fetch(NEWEST_ALLOCATIONS, ids)
         return _assemble(tests, variants, metrics, allocations)
 
-    async def running_definitions(self) -> dict[int, TestDefinition]:
-        """Return every test that assigns units now."""
-        rows = await self._database.fetch("SELECT id FROM ab_test WHERE status = 'RUNNING'")
+    async def live_definitions(self) -> dict[int, TestDefinition]:
+        """Return every test that runs or is paused."""
+        rows = await self._database.fetch("SELECT id FROM ab_test WHERE status IN ('RUNNING', 'PAUSED')")
         return await self.definitions(row["id"] for row in rows)
 
     async def insert(
@@ -307,10 +315,17 @@ class TestStore:
         rows = await self._database.fetch(TOTALS_BY_SEGMENT if by_segment else TOTALS, list(test_ids))
         return _grouped(rows, _totals)
 
+    async def policy_counts(self, test_ids: Sequence[int]) -> dict[int, list[tuple[list[float], int]]]:
+        """Return each policy version's probabilities with the number of units exposed under it."""
+        counts: dict[int, list[tuple[list[float], int]]] = {}
+        for row in await self._database.fetch(POLICY_COUNTS, list(test_ids)):
+            counts.setdefault(row["test_id"], []).append((row["probabilities"], row["units"]))
+        return counts
+
     async def exposures_of(self, pairs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], AssignmentRow]:
         """Return what exposed units (test id, external user id) were given."""
         rows = await self._database.fetch(EXPOSURES, [test for test, _ in pairs], [user for _, user in pairs])
-        return {(row["test_id"], row["external_id"]): AssignmentRow(**row) for row in rows}
+        return {(row["test_id"], row["external_id"]): AssignmentRow(**dict(row)) for row in rows}
 
     # history
 
@@ -319,20 +334,20 @@ class TestStore:
     ) -> AnalysisRow:
         """Save one analysis."""
         row = await connection.fetchrow(INSERT_ANALYSIS, test_id, results, requested_by, hierarchical)
-        return AnalysisRow(**cast("Record", row))
+        return _analysis(cast("Record", row))
 
     async def analysis_page(
         self, test_ids: Sequence[int], *, first: int, after: int | None
     ) -> dict[int, list[AnalysisRow]]:
         """Return saved analyses, newest first, at most `first` a test, older than analysis `after`."""
         rows = await self._database.fetch(ANALYSIS_PAGE, list(test_ids), first, after)
-        return _grouped(rows, lambda row: AnalysisRow(**row))
+        return _grouped(rows, _analysis)
 
 
 def _assemble(
     tests: Sequence[Record], variants: Sequence[Record], metrics: Sequence[Record], allocations: Sequence[Record]
 ) -> dict[int, TestDefinition]:
-    variants_of = _grouped(variants, lambda row: VariantRow(**row))
+    variants_of = _grouped(variants, _variant)
     metrics_of = _grouped(metrics, _metric)
     allocation_of = {row["test_id"]: _allocation(row) for row in allocations}
     return {
@@ -346,7 +361,7 @@ def _assemble(
     }
 
 
-def _grouped[T](rows: Iterable[Record], make: Any) -> dict[int, list[T]]:
+def _grouped[T](rows: Iterable[Record], make: Callable[[Record], T]) -> dict[int, list[T]]:
     groups: dict[int, list[T]] = {}
     for row in rows:
         groups.setdefault(row["test_id"], []).append(make(row))
@@ -392,6 +407,12 @@ FROM test_totals WHERE test_id = ANY($1::bigint[]) GROUP BY test_id, metric_id, 
 TOTALS_BY_SEGMENT = f"""
 SELECT test_id, metric_id, variant_id, segment, {", ".join(f"sum({name}) AS {name}" for name in SUMS)}
 FROM test_totals WHERE test_id = ANY($1::bigint[]) GROUP BY test_id, metric_id, variant_id, segment
+"""
+POLICY_COUNTS = """
+SELECT l.test_id, l.probabilities, a.units FROM allocation l JOIN (
+    SELECT test_id, policy_version, count(*) AS units FROM ab_test_assignment
+    WHERE test_id = ANY($1::bigint[]) AND first_exposed_at IS NOT NULL GROUP BY test_id, policy_version
+) a USING (test_id, policy_version)
 """
 EXPOSURES = """
 SELECT a.test_id, a.user_id, u.external_id, a.variant_id, a.assigned_at, a.first_exposed_at, a.probability,

@@ -1,0 +1,177 @@
+"""Results of tests as they stand, and analyses saved as their history."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.abtests.lifecycle import TestLifecycle
+from app.abtests.results import Question, TestResults, Totals, compute_results
+from app.abtests.saving import restored_results, saved_results
+from app.abtests.summarising import metric_of, metric_totals
+from app.auth.auditing import Audit, actor
+from app.auth.principals import Principal
+from app.errors import DomainErrors, InvalidInput, InvalidTransition, NotFound
+from app.runtime.clock import Clock
+from app.store.abtests import AnalysisRow, TestDefinition, TestStore, TotalsRow
+from app.store.database import Connection, Database
+from app.store.models.codes import TestStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a client asks of a test's results: absent, the test's own metric and level, and all segments."""
+
+    metric_key: str | None = None
+    confidence_level: float | None = None
+    segment: str | None = None
+    adjusted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedAnalysis:
+    """One entry of a test's history."""
+
+    id: int
+    created_at: datetime
+    requested_by: str | None
+    hierarchical: bool
+    results: TestResults
+
+
+WHOLE = Asked()
+
+
+class Analyzing:
+    """Computes results from totals, saves them, and ends tests with a last analysis."""
+
+    def __init__(
+        self, database: Database, *, tests: TestStore, lifecycle: TestLifecycle, audit: Audit, clock: Clock
+    ) -> None:
+        self._database = database
+        self._tests = tests
+        self._lifecycle = lifecycle
+        self._audit = audit
+        self._clock = clock
+
+    async def results(self, definitions: Mapping[int, TestDefinition], asked: Asked = WHOLE) -> dict[int, TestResults]:
+        """Return the results of many tests, in two statements whatever their number."""
+        answers = await self._computed(definitions, asked)
+        return {test_id: results for test_id, (results, _) in answers.items()}
+
+    async def segments(self, test_ids: Sequence[int]) -> dict[int, list[str]]:
+        """Return the segments in which units were exposed."""
+        rows = await self._tests.totals(test_ids, by_segment=True)
+        return {test_id: sorted({row.segment or "" for row in rows.get(test_id, ())}) for test_id in test_ids}
+
+    async def analyze(self, test_id: int, *, principal: Principal, asked: Asked = WHOLE) -> SavedAnalysis:
+        """Compute, save and return an analysis of a test that has started."""
+        definition = await self._lifecycle.definition(test_id)
+        if definition.test.status is TestStatus.DRAFT:
+            raise DomainErrors(
+                [InvalidTransition("A draft has nothing to analyze: start the test first.", path=("id",))]
+            )
+        results, totals = (await self._computed({test_id: definition}, asked))[test_id]
+        async with self._database.transaction() as connection:
+            row = await self._save(connection, results, totals, principal=principal)
+        return _saved(definition, row)
+
+    async def end(self, test_id: int, *, winner_id: int | None = None, principal: Principal) -> TestDefinition:
+        """End a test and save its last analysis, both or neither."""
+        definition = await self._lifecycle.definition(test_id)
+        results, totals = (await self._computed({test_id: definition}, WHOLE))[test_id]
+
+        async def save(connection: Connection) -> None:
+            await self._save(connection, results, totals, principal=principal)
+
+        return await self._lifecycle.end(test_id, within=save, winner_id=winner_id, principal=principal)
+
+    async def history(
+        self, definitions: Mapping[int, TestDefinition], *, first: int, after: int | None = None
+    ) -> dict[int, list[SavedAnalysis]]:
+        """Return saved analyses of many tests, newest first, at most `first` each, older than analysis `after`."""
+        pages = await self._tests.analysis_page(list(definitions), first=first, after=after)
+        return {test_id: [_saved(definitions[test_id], row) for row in rows] for test_id, rows in pages.items()}
+
+    async def _computed(
+        self, definitions: Mapping[int, TestDefinition], asked: Asked
+    ) -> dict[int, tuple[TestResults, Totals]]:
+        _check(asked)
+        rows = await self._tests.totals(list(definitions), by_segment=asked.segment is not None)
+        weights = await self._expected_weights(definitions)
+        answers: dict[int, tuple[TestResults, Totals]] = {}
+        for test_id, definition in definitions.items():
+            question = _question(definition, asked)
+            totals = _totals(definition, question, rows.get(test_id, []), weights[test_id])
+            answers[test_id] = compute_results(definition, question, totals, as_of=self._clock.now()), totals
+        return answers
+
+    async def _expected_weights(self, definitions: Mapping[int, TestDefinition]) -> dict[int, tuple[float, ...]]:
+        """Return what each variant should have had: the sum over units of the probability it had."""
+        moved = [
+            test_id for test_id, one in definitions.items() if one.allocation and one.allocation.policy_version > 1
+        ]
+        counts = await self._tests.policy_counts(moved) if moved else {}
+        return {
+            test_id: _expected(counts[test_id]) if test_id in counts else definition.probabilities
+            for test_id, definition in definitions.items()
+        }
+
+    async def _save(
+        self, connection: Connection, results: TestResults, totals: Totals, *, principal: Principal
+    ) -> AnalysisRow:
+        test_id = results.definition.test.id
+        row = await self._tests.insert_analysis(
+            connection,
+            test_id,
+            results=saved_results(results, totals),
+            requested_by=actor(principal),
+            hierarchical=False,
+        )
+        after = {"analysis": row.id, "decision": results.verdict.decision}
+        await self._audit.record(connection, principal, action="test.analyze", subject=("test", test_id), after=after)
+        return row
+
+
+def _check(asked: Asked) -> None:
+    if asked.confidence_level is not None and not 0 < asked.confidence_level < 1:
+        message = "A confidence level is a fraction between 0 and 1: 0.95 for 95 percent."
+        raise InvalidInput(message, path=("confidenceLevel",))
+
+
+def _question(definition: TestDefinition, asked: Asked) -> Question:
+    return Question(
+        metric=metric_of(definition, asked.metric_key),
+        level=asked.confidence_level or definition.test.confidence_level,
+        segment=asked.segment,
+        adjusted=asked.adjusted,
+    )
+
+
+def _totals(
+    definition: TestDefinition, question: Question, rows: Sequence[TotalsRow], weights: tuple[float, ...]
+) -> Totals:
+    if question.segment is not None and rows and question.segment not in {row.segment for row in rows}:
+        raise NotFound(f"No exposed unit is of segment {question.segment!r}: ask for one that is.", path=("segment",))
+    guardrails = [metric for metric in definition.metrics[1:] if metric.id != question.metric.id]
+    return Totals(
+        asked=metric_totals(definition, question.metric, rows, segment=question.segment),
+        guardrails=tuple(metric_totals(definition, metric, rows, segment=question.segment) for metric in guardrails),
+        expected_weights=weights,
+    )
+
+
+def _expected(counts: Sequence[tuple[list[float], int]]) -> tuple[float, ...]:
+    return tuple(
+        sum(share * units for share, units in zip(column, (units for _, units in counts), strict=True))
+        for column in zip(*(probabilities for probabilities, _ in counts), strict=True)
+    )
+
+
+def _saved(definition: TestDefinition, row: AnalysisRow) -> SavedAnalysis:
+    return SavedAnalysis(
+        id=row.id,
+        created_at=row.created_at,
+        requested_by=row.requested_by,
+        hierarchical=row.hierarchical,
+        results=restored_results(definition, row.results),
+    )

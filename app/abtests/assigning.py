@@ -1,0 +1,165 @@
+"""Which variant a unit gets: decided by hash, kept once exposed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import cast
+
+from app.abtests.definitions import AssigningTest, Definitions
+from app.abtests.targeting import Attributes
+from app.errors import DomainErrors, NotFound
+from app.runtime.clock import Clock
+from app.store.abtests import AssignmentRow, TestStore, VariantRow
+from app.store.campaigns import CampaignStore, UserRow
+from app.store.models.codes import TestStatus
+from engine.assignment.allocation import Reason, assign
+
+
+class NoVariant(StrEnum):
+    """Why a unit has no variant."""
+
+    NOT_RUNNING = "not running"
+    NOT_TARGETED = "not targeted"
+    HELD_OUT = "held out"
+    EXCLUDED = "in another test of its exclusion group"
+    NOT_COVERED = "not covered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A unit's variant, or why it has none."""
+
+    test: AssigningTest
+    user_id: str
+    variant: VariantRow | None = None
+    reason: NoVariant | None = None
+    probability: float = 0.0
+    policy_version: int = 0
+    decided_at: datetime
+    exposed_before: bool = False
+
+
+_REASONS = {
+    Reason.HELD_OUT: NoVariant.HELD_OUT,
+    Reason.EXCLUDED: NoVariant.EXCLUDED,
+    Reason.NOT_COVERED: NoVariant.NOT_COVERED,
+}
+
+
+class Assigning:
+    """Decides for units. Only what the hash cannot know is read: earlier exposures, and attributes not given."""
+
+    def __init__(self, definitions: Definitions, *, tests: TestStore, users: CampaignStore, clock: Clock) -> None:
+        self._definitions = definitions
+        self._exposures = _Gathered(tests.exposures_of)
+        self._users = _Gathered(users.users)
+        self._clock = clock
+
+    def test(self, reference: int | str) -> AssigningTest | None:
+        """Return a test that runs or is paused."""
+        return self._definitions.get(reference)
+
+    def running(self) -> Sequence[AssigningTest]:
+        """Return the tests that assign new units, by key."""
+        return list(self._definitions.running())
+
+    async def decide(self, reference: int | str, user_id: str, *, attributes: Attributes | None = None) -> Decision:
+        """Decide for one unit; raises DomainErrors where no such test runs or is paused."""
+        test = self._definitions.get(reference)
+        if test is None:
+            raise DomainErrors([NotFound("No running test has this id or key: start it first.", path=("testId",))])
+        return await self.decide_for(test, user_id, attributes=attributes)
+
+    async def decide_for(self, test: AssigningTest, user_id: str, *, attributes: Attributes | None = None) -> Decision:
+        """Decide for one unit of a known test."""
+        running = test.definition.test.status is TestStatus.RUNNING
+        if (test.may_differ or not running) and (exposed := await self._exposed(test, user_id)):
+            return exposed
+        if not running:
+            return self._none(test, user_id, NoVariant.NOT_RUNNING)
+        if test.targeting.attributes and not await self._targeted(test, user_id, attributes or {}):
+            exposed = None if test.may_differ else await self._exposed(test, user_id)
+            return exposed or self._none(test, user_id, NoVariant.NOT_TARGETED)
+        return self._allocated(test, user_id)
+
+    def _allocated(self, test: AssigningTest, user_id: str) -> Decision:
+        decision = assign(user_id, test.variant_of, namespace=test.namespace, holdout=test.holdout)
+        if decision.variant is None:
+            return self._none(test, user_id, _REASONS[decision.reason])
+        return Decision(
+            test=test,
+            user_id=user_id,
+            variant=test.definition.variants[decision.variant],
+            probability=test.probabilities[decision.variant],
+            policy_version=test.policy_version,
+            decided_at=self._clock.now(),
+        )
+
+    def _none(self, test: AssigningTest, user_id: str, reason: NoVariant) -> Decision:
+        return Decision(test=test, user_id=user_id, reason=reason, decided_at=self._clock.now())
+
+    async def _exposed(self, test: AssigningTest, user_id: str) -> Decision | None:
+        row: AssignmentRow | None = await self._exposures.get((test.id, user_id))
+        if row is None:
+            return None
+        variant = next(variant for variant in test.definition.variants if variant.id == row.variant_id)
+        return Decision(
+            test=test,
+            user_id=user_id,
+            variant=variant,
+            probability=row.probability,
+            policy_version=row.policy_version,
+            decided_at=row.assigned_at,
+            exposed_before=True,
+        )
+
+    async def _targeted(self, test: AssigningTest, user_id: str, given: Attributes) -> bool:
+        if test.targeting.attributes <= given.keys():
+            return test.targeting.matches(given)
+        return test.targeting.matches({**_attributes_of(await self._users.get(user_id)), **given})
+
+
+def _attributes_of(user: UserRow | None) -> dict[str, object]:
+    if user is None:
+        return {}
+    own = cast("dict[str, object]", user.attributes or {})
+    return {**own, "segment": user.segment, "timezone": user.timezone}
+
+
+type _Fetch[Key, Row] = Callable[[list[Key]], Awaitable[Mapping[Key, Row]]]
+
+
+class _Gathered[Key, Row]:
+    """Looks up together what is asked for at the same time: one statement for all that wait."""
+
+    def __init__(self, fetch: _Fetch[Key, Row]) -> None:
+        self._fetch = fetch
+        self._waiting: dict[Key, asyncio.Future[Row | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: Key) -> Row | None:
+        """Return the row of a key, None where there is none."""
+        if key not in self._waiting:
+            if not self._waiting:
+                self._schedule()
+            self._waiting[key] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._waiting[key])
+
+    def _schedule(self) -> None:
+        task = asyncio.create_task(self._run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self) -> None:
+        await asyncio.sleep(0)
+        waiting, self._waiting = self._waiting, {}
+        try:
+            found = await self._fetch(list(waiting))
+        except BaseException as error:  # noqa: BLE001  # every waiter is told, and none waits for ever
+            for future in waiting.values():
+                future.set_exception(error)
+            return
+        for key, future in waiting.items():
+            future.set_result(found.get(key))
