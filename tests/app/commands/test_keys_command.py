@@ -19,7 +19,7 @@ def line(cluster, template):
 
 
 def outside(work):
-    """Run a coroutine outside of the tests' own event loop: commands start loops of their own, so their tests have none."""
+    """Run a coroutine outside of the tests' own event loop: a command starts its own."""
     thread = threading.Thread(target=lambda: asyncio.run(work))
     thread.start()
     thread.join()
