@@ -1,0 +1,213 @@
+"""A test's totals are a pure function of the set of events: held against an independent count in plain Python."""
+
+import math
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.store import unit_metrics
+from app.store.abtests import TestStore
+from app.store.database import Database
+from app.store.models.codes import EventType
+from app.store.partitions import EventPartitions
+
+START = datetime(2026, 3, 28, tzinfo=UTC)  # a month's end and a clock change are inside the window
+WINDOW = timedelta(hours=72)
+SENT, OPENED, CLICKED, CONVERTED, EXPOSED = (
+    EventType.SENT,
+    EventType.OPENED,
+    EventType.CLICKED,
+    EventType.CONVERTED,
+    EventType.EXPOSED,
+)
+METRICS = {
+    "converted": ("CONVERSION", CONVERTED, None),
+    "opens": ("COUNT", OPENED, None),
+    "revenue": ("REVENUE", CONVERTED, None),
+    "value_per_click": ("RATIO", CONVERTED, CLICKED),
+}
+SUMS = ("exposed", "multiple_exposed", "converted", "value_sum", "value_squares", "denominator_sum", "product_sum")
+COVARIATES = ("covariate_sum", "covariate_squares", "covariate_product")
+
+
+@dataclass(frozen=True)
+class Event:
+    number: int
+    user: int
+    type: EventType
+    hours: float
+    variant: int
+    micros: int
+    of_test: bool
+    segment: str
+
+    @property
+    def at(self) -> datetime:
+        return START + timedelta(hours=self.hours)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Event]]:
+    """Events of two users, in any order, cut into batches."""
+    count = draw(st.integers(1, 14))
+    events = [
+        Event(
+            number=number,
+            user=draw(st.integers(0, 1)),
+            type=draw(st.sampled_from([SENT, OPENED, CLICKED, CONVERTED, EXPOSED, EXPOSED])),
+            hours=draw(st.sampled_from([-80, -24, -1, 0, 0.5, 10, 71.9, 72, 73, 100, 150])),
+            variant=draw(st.integers(0, 1)),
+            micros=draw(st.sampled_from([0, 1, 990_000, 25_000_000, 4_999_999_999])),
+            of_test=draw(st.booleans()),
+            segment=draw(st.sampled_from(["", "ünïcode"])),
+        )
+        for number in range(count)
+    ]
+    shuffled = draw(st.permutations(events))
+    cuts = sorted(draw(st.lists(st.integers(0, count), max_size=4)))
+    return [shuffled[low:high] for low, high in zip([0, *cuts], [*cuts, count], strict=True)]
+
+
+@dataclass
+class World:
+    database: Database
+    test_id: int
+    variants: list[int]
+    metrics: dict[str, int]
+    users: list[int]
+
+
+async def make_world(database: Database) -> World:
+    await database.execute("TRUNCATE ab_test, app_user, event, event_key CASCADE")
+    store = TestStore(database)
+    async with database.transaction() as connection:
+        test_id = await store.insert(
+            connection,
+            {"key": "t", "name": "t", "seed": "t", "status": "RUNNING", "started_at": START},
+            variants=[
+                {"key": "control", "name": "control", "is_control": True, "weight": 0.5},
+                {"key": "treatment", "name": "treatment", "is_control": False, "weight": 0.5},
+            ],
+            metrics=[
+                {"key": key, "name": key, "kind": kind, "event": int(event), "denominator": denominator}
+                for key, (kind, event, denominator) in METRICS.items()
+            ],
+        )
+    definition = (await store.definitions([test_id]))[test_id]
+    users = await database.fetch("INSERT INTO app_user (external_id) VALUES ('a'), ('b') RETURNING id")
+    await EventPartitions(database).ensure([START - WINDOW, START, START + 3 * WINDOW])
+    return World(
+        database,
+        test_id,
+        [variant.id for variant in definition.variants],
+        {metric.key: metric.id for metric in definition.metrics},
+        [row["id"] for row in users],
+    )
+
+
+async def deliver(world: World, batch: Sequence[Event]) -> None:
+    async with world.database.transaction() as connection:
+        await connection.executemany(
+            "INSERT INTO event (key, occurred_at, user_id, test_id, variant_id, value_micros, type, segment, event_id) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            [
+                (
+                    uuid.UUID(int=event.number),
+                    event.at,
+                    world.users[event.user],
+                    world.test_id if event.of_test or event.type is EXPOSED else None,
+                    world.variants[event.variant] if event.type is EXPOSED else None,
+                    event.micros if event.type is CONVERTED else None,
+                    int(event.type),
+                    event.segment,
+                    str(event.number),
+                )
+                for event in batch
+            ],
+        )
+        pairs = await unit_metrics.affected_pairs(
+            connection,
+            [world.users[event.user] for event in batch],
+            [world.test_id if event.of_test or event.type is EXPOSED else None for event in batch],
+            types=[int(event.type) for event in batch],
+            occurred_at=[event.at for event in batch],
+        )
+        await unit_metrics.update(connection, pairs)
+
+
+def counted(events: Sequence[Event]) -> dict[tuple[str, int, str], dict[str, float]]:
+    """Count what the totals should be, by metric, variant and segment, from the definition alone."""
+    totals: dict[tuple[str, int, str], dict[str, float]] = defaultdict(lambda: defaultdict(int))
+    for user in (0, 1):
+        own = [event for event in events if event.user == user]
+        exposures = sorted(
+            (event for event in own if event.type is EXPOSED and event.at >= START), key=lambda e: (e.at, e.number)
+        )
+        if not exposures:
+            continue
+        first = exposures[0]
+        after = [event for event in own if first.at <= event.at < first.at + WINDOW]
+        before = [event for event in own if first.at - WINDOW <= event.at < first.at]
+        for key, (kind, wanted, divisor) in METRICS.items():
+            value, earlier = (_value(kind, wanted, part) for part in (after, before))
+            denominator = sum(event.type is divisor for event in after) if divisor else 0
+            sums = totals[key, first.variant, first.segment]
+            logarithm = round(math.log(value / 1e6) * 1_000_000) if kind == "REVENUE" and value else 0
+            for name, amount in (
+                ("exposed", 1),
+                ("multiple_exposed", int(len({event.variant for event in exposures}) > 1)),
+                ("converted", int(value > 0)),
+                ("value_sum", value),
+                ("value_squares", value * value),
+                ("denominator_sum", denominator),
+                ("product_sum", value * denominator),
+                ("covariate_sum", earlier),
+                ("covariate_squares", earlier * earlier),
+                ("covariate_product", earlier * value),
+                ("log_sum", logarithm),
+            ):
+                sums[name] += amount
+    return {key: dict(sums) for key, sums in totals.items()}
+
+
+def _value(kind: str, wanted: EventType, events: Sequence[Event]) -> int:
+    own = [event for event in events if event.type is wanted]
+    if kind == "CONVERSION":
+        return min(1, len(own))
+    return len(own) if kind == "COUNT" else sum(event.micros for event in own)
+
+
+async def stored(world: World) -> dict[tuple[str, int, str], dict[str, float]]:
+    rows = (await TestStore(world.database).totals([world.test_id], by_segment=True)).get(world.test_id, [])
+    metric_keys = {metric_id: key for key, metric_id in world.metrics.items()}
+    return {
+        (metric_keys[row.metric_id], world.variants.index(row.variant_id), row.segment or ""): {
+            name: getattr(row, name) for name in (*SUMS, *COVARIATES, "log_sum")
+        }
+        for row in rows
+        if row.exposed or row.value_sum or row.covariate_sum
+    }
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(batches=histories())
+async def test_any_order_and_batching_gives_the_totals_of_the_set(
+    clean_database: Database, batches: list[list[Event]]
+) -> None:
+    world = await make_world(clean_database)
+    for batch in batches:
+        await deliver(world, batch)
+    expected = counted([event for batch in batches for event in batch])
+    assert await stored(world) == expected
+
+    await clean_database.execute("TRUNCATE ab_test_assignment, unit_metric, test_totals")
+    async with clean_database.transaction() as connection:
+        await unit_metrics.rebuild_test(connection, world.test_id)
+    assert await stored(world) == expected
