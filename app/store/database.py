@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import wraps
 from typing import Any, Self
 
 import asyncpg
@@ -28,6 +28,8 @@ _LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
+
+_STATEMENT_METHODS = ("execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval", "copy_records_to_table")
 
 type Record = asyncpg.Record
 type Connection = PoolConnectionProxy[asyncpg.Record]
@@ -167,14 +169,15 @@ def unavailable(error: BaseException) -> DatabaseUnavailable:
 
 
 async def _open_pool(url: str, *, size: int, server_settings: dict[str, str], watch: Watch | None) -> Pool:
-    async def prepare(connection: Any) -> None:
-        await _set_codecs(connection)
-        if watch is not None:
-            connection.add_query_logger(partial(_tell, watch))
-
     try:
         return await asyncpg.create_pool(
-            url, min_size=1, max_size=size, init=prepare, reset=keep_session, server_settings=server_settings
+            url,
+            min_size=1,
+            max_size=size,
+            init=_set_codecs,
+            reset=keep_session,
+            server_settings=server_settings,
+            connection_class=asyncpg.Connection if watch is None else _watched_class(watch),
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
         raise unavailable(error) from error
@@ -212,8 +215,18 @@ def _decode_jsonb(data: bytes) -> Any:
     return orjson.loads(memoryview(data)[1:])
 
 
-def _tell(watch: Watch, record: Any) -> None:
-    watch(record.query)
+def _watched_class(watch: Watch) -> Any:
+    # asyncpg's own query loggers are called later, when the test that counts may have gone on
+    def told(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(connection: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+            watch(query)
+            return method(connection, query, *args, **kwargs)
+
+        return call
+
+    methods = {name: told(getattr(asyncpg.Connection, name)) for name in _STATEMENT_METHODS}
+    return type("WatchedConnection", (asyncpg.Connection,), {"__slots__": (), **methods})
 
 
 def _server_settings(statement_timeout_seconds: float | None) -> dict[str, str]:

@@ -1,0 +1,73 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.runtime.broadcast import Change
+from app.store.database import Database
+from app.store.notifications import LARGEST_PAYLOAD, LONGEST_ID, PostgresBroadcast, payloads
+
+
+@pytest.fixture
+async def here(database: Database) -> AsyncIterator[PostgresBroadcast]:
+    broadcast = await PostgresBroadcast(database, window_seconds=0.01, retry_seconds=(0.05, 0.1)).start()
+    yield broadcast
+    await broadcast.close()
+
+
+@pytest.fixture
+async def elsewhere(database: Database) -> AsyncIterator[PostgresBroadcast]:
+    """As another process would have it: a listener of its own."""
+    broadcast = await PostgresBroadcast(database, window_seconds=0.01, retry_seconds=(0.05, 0.1)).start()
+    yield broadcast
+    await broadcast.close()
+
+
+async def following(changes: AsyncIterator[Change]) -> Change:
+    return await asyncio.wait_for(anext(changes), 5)
+
+
+async def test_a_change_is_heard_here_and_elsewhere(here: PostgresBroadcast, elsewhere: PostgresBroadcast):
+    with here.subscribe("tests") as own, elsewhere.subscribe("tests") as others:
+        await here.publish("tests", ["1"])
+        assert await following(own) == await following(others) == Change(topic="tests", ids=frozenset("1"))
+
+
+async def test_many_announcements_become_one_statement(here: PostgresBroadcast, statements):
+    with statements.watched() as seen, here.subscribe("tests") as changes:
+        for number in range(500):
+            await here.publish("tests", [str(number % 50)])
+        assert len((await following(changes)).ids) == 50
+    assert sum("pg_notify" in statement for statement in seen) == 1
+
+
+async def test_a_broken_connection_is_made_anew_and_said(here: PostgresBroadcast, database: Database):
+    with here.subscribe("tests") as changes:
+        broken = await database.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE application_name = 'winnow listener' AND datname = current_database()"
+        )
+        assert broken >= 1
+        assert (await following(changes)).reread
+        await here.publish("tests", ["2"])
+        assert await following(changes) == Change(topic="tests", ids=frozenset("2"))
+
+
+async def test_what_is_pending_is_announced_on_close(database: Database, elsewhere: PostgresBroadcast):
+    closing = await PostgresBroadcast(database, window_seconds=60).start()
+    with elsewhere.subscribe("tests") as changes:
+        await closing.publish("tests", ["last"])
+        await closing.close()
+        assert (await following(changes)).ids == {"last"}
+
+
+async def test_data_is_refused(here: PostgresBroadcast):
+    with pytest.raises(ValueError, match="ids, not data"):
+        await here.publish("tests", ["x" * (LONGEST_ID + 1)])
+
+
+def test_payloads_fit_and_lose_nothing():
+    ids = {f"{number:040d}" for number in range(5_000)}
+    made = list(payloads({"tests": ids, "none": set()}))
+    assert all(len(payload.encode()) <= LARGEST_PAYLOAD for payload in made)
+    assert sum(payload.count('"') // 2 - 1 for payload in made) == len(ids)
