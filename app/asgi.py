@@ -93,7 +93,7 @@ class WebApplication:
             Middleware(ObservingMiddleware, clock=clock, measures=self._measures),
             *_cross_origin(settings.allowed_origins),
             Middleware(BodyLimitMiddleware, default=settings.max_request_bytes, limits=limits),
-            Middleware(AuthenticationMiddleware, keys=keys, limit=requests),
+            Middleware(AuthenticationMiddleware, authenticate=keys.authenticate, limit=requests),
         ]
 
     def _events_route(self, ingestion: Ingestion) -> BaseRoute:

@@ -157,7 +157,7 @@ def campaign_change(given: UpdateCampaignInput) -> editing.CampaignChange:
     """Return what changes as the use case takes it."""
     return editing.CampaignChange(
         name=_or_unset(given.name),
-        channels=_or_unset(given.channels and _channels(given.channels)),
+        channels=_changed_channels(given.channels),
         offer_amount=_or_unset(given.offer_amount),
         budget=_or_unset(given.budget),
         starts_at=_or_unset(given.starts_at),
@@ -181,6 +181,12 @@ def user_draft(given: UserInput) -> editing.UserDraft:
 
 def _channels(given: Sequence[Channel]) -> list[codes.Channel]:
     return [channel.value for channel in given]
+
+
+def _changed_channels(given: Sequence[Channel] | None) -> list[codes.Channel] | msgspec.UnsetType | None:
+    if given is None:
+        return None
+    return msgspec.UNSET if cast("object", given) is UNSET else _channels(given)
 
 
 def _or_none[T](value: T | None) -> T | None:
