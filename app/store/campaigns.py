@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from app.errors import InvalidInput
-from app.store.cursors import LARGEST_ID, Cursor, CursorValue, Page, askable, check_first, read_cursor
+from app.store.cursors import LARGEST_ID, Page, askable, check_first, read_cursor
 from app.store.database import Database, Record
+from app.store.listing import NEWEST, Conditions, Order, page_of, search_pattern
 from app.store.measures import CALCULATED
 from app.store.models.codes import CampaignStatus, Channel
 
@@ -108,72 +108,12 @@ USER_COLUMNS = (
 )
 
 
-class _Conditions:
-    """Conditions of a statement, and the arguments they name."""
-
-    def __init__(self) -> None:
-        self.arguments: list[object] = []
-        self._parts: list[str] = []
-
-    def add(self, condition: str, *values: object) -> None:
-        """Add a condition; each {} stands for a value."""
-        first = len(self.arguments) + 1
-        self._parts.append(condition.format(*(f"${n}" for n in range(first, first + len(values)))))
-        self.arguments.extend(values)
-
-    def __str__(self) -> str:
-        return f"WHERE {' AND '.join(f'({part})' for part in self._parts)}" if self._parts else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """How a list is ordered: by `value` and then by id, and what follows a cursor."""
-
-    name: str
-    value: str
-    kind: type[CursorValue] | None = None
-    cast: str = "text"
-    descending: bool = False
-    nullable: bool = True
-
-    @property
-    def sql(self) -> str:
-        return f"{self.value} {'DESC NULLS LAST' if self.descending else 'ASC'}, id ASC"
-
-    def follow(self, cursor: Cursor, conditions: _Conditions) -> None:
-        """Let through what comes after the cursor."""
-        if cursor.value is None:
-            conditions.add(f"{self.value} IS NULL AND id > {{}}", cursor.id)
-        elif self.nullable:
-            beyond = f"{self.value} {'<' if self.descending else '>'} {{}}::{self.cast}"
-            conditions.add(
-                f"{beyond} OR {self.value} IS NULL OR ({self.value} = {{}} AND id > {{}})",
-                *(cursor.value, cursor.value, cursor.id),
-            )
-        else:
-            conditions.add(f"({self.value}, id) > ({{}}::{self.cast}, {{}})", cursor.value, cursor.id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Newest(_Order):
-    """The latest first: ids grow."""
-
-    @property
-    def sql(self) -> str:
-        return "id DESC"
-
-    def follow(self, cursor: Cursor, conditions: _Conditions) -> None:
-        """Let through what came before the cursor's row."""
-        conditions.add("id < {}", cursor.id)
-
-
-_NEWEST = _Newest("NEWEST", "NULL::text")
 _ORDERS = {
-    CampaignOrder.NEWEST: _NEWEST,
-    CampaignOrder.NAME: _Order("NAME", "name", str, nullable=False),
-    CampaignOrder.STARTS_AT: _Order("STARTS_AT", "starts_at", datetime, "timestamptz"),
-    CampaignOrder.ROI: _Order("ROI", "roi", float, "float8", descending=True),
-    CampaignOrder.CONVERSION_RATE: _Order("CONVERSION_RATE", "conversion_rate", float, "float8", descending=True),
+    CampaignOrder.NEWEST: NEWEST,
+    CampaignOrder.NAME: Order("NAME", "name", str, nullable=False),
+    CampaignOrder.STARTS_AT: Order("STARTS_AT", "starts_at", datetime, "timestamptz"),
+    CampaignOrder.ROI: Order("ROI", "roi", float, "float8", descending=True),
+    CampaignOrder.CONVERSION_RATE: Order("CONVERSION_RATE", "conversion_rate", float, "float8", descending=True),
 }
 
 
@@ -227,7 +167,7 @@ class CampaignStore:
             f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}",
             *(*conditions.arguments, first + 1),
         )
-        return _page(rows, campaign_row, first=first, after=after, order=by.name)
+        return page_of(rows, campaign_row, first=first, after=after, order=by.name)
 
     async def count_campaigns(self, where: CampaignFilter = ALL_CAMPAIGNS) -> int:
         """Return how many campaigns the filter lets through."""
@@ -239,7 +179,7 @@ class CampaignStore:
     ) -> dict[int, Page[CampaignRow]]:
         """Return for each merchant its `first` newest campaigns after a cursor."""
         check_first(first)
-        before = LARGEST_ID if after is None else read_cursor(after, order=_NEWEST.name).id
+        before = LARGEST_ID if after is None else read_cursor(after, order=NEWEST.name).id
         found = await self._database.fetch(
             f"""
             SELECT page.*, NULL::text AS order_value
@@ -255,7 +195,7 @@ class CampaignStore:
         for row in found:
             rows[row["merchant_id"]].append(row)
         return {
-            id_: _page(page, campaign_row, first=first, after=after, order=_NEWEST.name) for id_, page in rows.items()
+            id_: page_of(page, campaign_row, first=first, after=after, order=NEWEST.name) for id_, page in rows.items()
         }
 
     async def count_campaigns_by_merchant(self, merchant_ids: Sequence[int]) -> dict[int, int]:
@@ -269,13 +209,13 @@ class CampaignStore:
     async def merchant_page(self, first: int = 20, after: str | None = None) -> Page[MerchantRow]:
         """Return the `first` (0 to 100) newest merchants after a cursor."""
         check_first(first)
-        before = LARGEST_ID if after is None else read_cursor(after, order=_NEWEST.name).id
+        before = LARGEST_ID if after is None else read_cursor(after, order=NEWEST.name).id
         rows = await self._database.fetch(
             f"SELECT {MERCHANT_COLUMNS}, NULL::text AS order_value FROM merchant "
             "WHERE id < $1 ORDER BY id DESC LIMIT $2",
             *(before, first + 1),
         )
-        return _page(rows, merchant_row, first=first, after=after, order=_NEWEST.name)
+        return page_of(rows, merchant_row, first=first, after=after, order=NEWEST.name)
 
     async def count_merchants(self) -> int:
         """Return how many merchants there are."""
@@ -321,20 +261,8 @@ def _by_reference[Row: (CampaignRow, MerchantRow, UserRow)](
     return {reference: known[reference] for reference in references if reference in known}
 
 
-def _page[Row: (CampaignRow, MerchantRow)](
-    rows: Sequence[Record], build: Callable[[Record], Row], *, first: int, after: str | None, order: str
-) -> Page[Row]:
-    shown = rows[:first]
-    return Page(
-        rows=tuple(build(row) for row in shown),
-        cursors=tuple(str(Cursor(order, row["order_value"], row["id"])) for row in shown),
-        has_next=len(rows) > first,
-        has_previous=after is not None,
-    )
-
-
-def _conditions(where: CampaignFilter) -> _Conditions:
-    conditions = _Conditions()
+def _conditions(where: CampaignFilter) -> Conditions:
+    conditions = Conditions()
     if where.statuses is not None:
         # equal to one, so that the index on (status, id) gives the order too
         values = [status.value for status in where.statuses]
@@ -347,15 +275,5 @@ def _conditions(where: CampaignFilter) -> _Conditions:
     if where.channel is not None:
         conditions.add("{}::smallint = ANY(channels)", int(where.channel))
     if where.search is not None:
-        conditions.add(r"name ILIKE {} OR key ILIKE {}", *[_pattern(where.search)] * 2)
+        conditions.add(r"name ILIKE {} OR key ILIKE {}", *[search_pattern(where.search)] * 2)
     return conditions
-
-
-def _pattern(search: str) -> str:
-    if not askable(search):
-        raise InvalidInput(
-            "The text to search for has a NUL or half a character: leave that out.", path=("filter", "search")
-        )
-    for special in "\\%_":
-        search = search.replace(special, f"\\{special}")
-    return f"%{search}%"

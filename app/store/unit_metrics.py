@@ -65,7 +65,8 @@ gone AS (
 INSERT INTO ab_test_assignment AS a (test_id, user_id, variant_id, assigned_at, first_exposed_at, probability,
                                      policy_version, multiple_exposures, segment, context_hash, context)
 SELECT x.test_id, x.user_id, x.variant_id, x.first_exposed_at, x.first_exposed_at,
-       coalesce(x.probability, (l.probabilities ->> v.position)::float8, v.weight), coalesce(l.policy_version, 1), x.multiple_exposures, x.segment,
+       coalesce(x.probability, (l.probabilities ->> v.position)::float8, v.weight),
+       coalesce(l.policy_version, 1), x.multiple_exposures, x.segment,
        md5(x.context::text)::uuid, x.context
 FROM exposure x
 JOIN ab_test_variant v ON v.id = x.variant_id
