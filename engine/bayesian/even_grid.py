@@ -1,6 +1,6 @@
 """Sums over even grids, exact to rounding for smooth densities: convolution, distribution functions, comparison.
 
-A density whose Fourier transform vanishes beyond pi / step is known everywhere from its values on the grid; its integral
+A density whose Fourier transform vanishes beyond pi / step is known everywhere from its grid values; its integral
 up to a grid point is a sum of sine integrals (Stenger, 1993, "Numerical methods based on sinc and analytic functions",
 section 3.6), and the trapezoidal rule integrates it, and its products with distribution functions, without error.
 """

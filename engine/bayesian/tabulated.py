@@ -113,11 +113,12 @@ class Tabulated:
 
     def on_grid(self, points: int) -> Density:
         """Return the density of x on an even grid over its central 99.9 %."""
-        values = np.linspace(self.quantile(0.0005), self.quantile(0.9995), points)
+        low, high = self.quantile(0.0005), self.quantile(0.9995)
+        values = np.linspace(low, high, points, dtype=np.float64)
         return Density(x=values, density=self.at(values))
 
     def _densest_start(self, level: float) -> int:
-        reachable = int(np.searchsorted(self.below, self.below[-1] - level, side="right"))
+        reachable = int(np.searchsorted(self.below, float(self.below[-1]) - level, side="right"))
         values = self.values
         ends = np.interp(self.below[:reachable] + level, self.below, values)
         return int(np.argmin(ends - values[:reachable]))
