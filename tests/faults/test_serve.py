@@ -1,0 +1,232 @@
+"""`winnow serve` with a small application: ready, several web processes, parts killed, a clean stop, itself killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from app.store.embedded.leftovers import processes_on
+
+APPLICATION = """
+import asyncio, os
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from app.runtime.settings import Settings
+from app.store.database import Database
+
+def create_app():
+    async def count(request):
+        database = await Database.open(Settings.load().database_url.get_secret_value(), default=False)
+        try:
+            return PlainTextResponse(f"{os.getpid()} {await database.fetchval('SELECT count(*) FROM api_key')}")
+        finally:
+            await database.close()
+
+    async def slow(request):
+        await asyncio.sleep(0.6)
+        return PlainTextResponse("finished")
+
+    async def die(request):
+        os._exit(9)
+
+    return Starlette(routes=[Route("/", count), Route("/slow", slow), Route("/die", die)])
+
+def broken_app():
+    raise RuntimeError("broken on purpose")
+"""
+
+BESIDE = "import time\ntime.sleep(600)\n"
+
+SERVE = """
+import sys
+from app.commands.serve import serve
+from app.runtime.logging import configure_logging
+from app.runtime.settings import Settings
+settings = Settings.load()
+configure_logging(settings)
+serve(settings, application=sys.argv[1], beside=[["small_beside"]])
+"""
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def bare_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "DATABASE_URL" and "WINNOW" not in name}
+
+
+class Serving:
+    def __init__(self, folder: Path, *, application: str = "small_app:create_app", **variables: str) -> None:
+        modules = folder / "modules"
+        modules.mkdir(exist_ok=True)
+        (modules / "small_app.py").write_text(APPLICATION)
+        (modules / "small_beside.py").write_text(BESIDE)
+        self.data = folder / "data"
+        given = {"PYTHONPATH": str(modules), "WINNOW_DATA_DIR": str(self.data), "WINNOW_PORT": "0", **variables}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, application],
+            env=bare_environment() | given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ready(self) -> str:
+        line = self.process.stdout.readline()
+        assert line.startswith("Winnow is ready at http://127.0.0.1:"), line + self.process.stderr.read()
+        assert line.endswith("/graphql\n")
+        return line.split()[-1].removesuffix("graphql")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextmanager
+def serving(folder: Path, **variables: str) -> Iterator[Serving]:
+    started = Serving(folder, **variables)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.communicate(timeout=20)
+        until(lambda: not processes_on(started.data / "postgres"))
+
+
+def living(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_ready_answers_and_stops_leaving_nothing(tmp_path: Path):
+    with serving(tmp_path, WINNOW_WORKERS="2", WINNOW_BOOTSTRAP_KEY="a-given-admin-key") as running:
+        url = running.ready()
+        answers = {httpx.get(url).text for _ in range(30)}
+        assert {answer.split()[1] for answer in answers} == {"1"}  # the given key
+        family = running.family()
+        running.process.send_signal(signal.SIGTERM)
+        output, errors = running.process.communicate(timeout=20)
+        assert running.process.returncode == 0
+        assert output == ""  # one line, no more
+        assert "a-given-admin-key" not in errors
+        assert living(family) == []
+
+
+def test_ctrl_c_in_the_terminal_stops_in_order(tmp_path: Path):
+    with serving(tmp_path) as running:
+        url = running.ready()
+        assert httpx.get(url).status_code == 200
+        family = running.family()
+        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(signal.SIGINT)  # an impatient second one changes nothing
+        _, errors = running.process.communicate(timeout=20)
+        assert running.process.returncode == 0
+        assert "Traceback" not in errors
+        assert living(family) == []
+
+
+def test_open_requests_are_finished(tmp_path: Path):
+    with serving(tmp_path) as running, socket.socket() as client:
+        host, port = running.ready().removeprefix("http://").rstrip("/").split(":")
+        client.connect((host, int(port)))
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(0.2)
+        running.process.send_signal(signal.SIGTERM)
+        client.settimeout(10)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+        assert answer.endswith(b"finished")
+
+
+def test_the_first_key_is_printed_once(tmp_path: Path):
+    keys = []
+    for _ in range(2):
+        with serving(tmp_path) as running:
+            running.ready()
+            running.process.send_signal(signal.SIGTERM)
+            keys.append("wnw_" in running.process.communicate(timeout=20)[1])
+    assert keys == [True, False]
+
+
+def test_kill_of_the_command_takes_everything_along(tmp_path: Path):
+    with serving(tmp_path) as running:
+        url = running.ready()
+        family = running.family()
+        assert len(family) >= 3
+        running.process.kill()
+        running.process.wait()
+        until(lambda: living(family) == [])
+        with pytest.raises(httpx.TransportError):
+            httpx.get(url)
+    with serving(tmp_path) as again:  # and the next start recovers
+        assert httpx.get(again.ready()).text.split()[1] == "1"
+
+
+def test_kill_of_a_web_process_is_made_good(tmp_path: Path):
+    with serving(tmp_path) as running:
+        url = running.ready()
+        before = httpx.get(url).text.split()[0]
+        with pytest.raises(httpx.TransportError):
+            httpx.get(url + "die")
+        assert httpx.get(url, timeout=20).text.split()[0] != before  # the socket stayed open and kept the request
+
+
+def test_kill_of_postgres_is_made_good(tmp_path: Path):
+    with serving(tmp_path) as running:
+        url = running.ready()
+        assert httpx.get(url).status_code == 200
+        postgres = next(
+            child for child in running.family() if child.name() == "postgres" and child.ppid() == running.process.pid
+        )
+        postgres.kill()
+        until(lambda: httpx.get(url).status_code == 200 and living([postgres]) == [])
+        assert httpx.get(url).text.split()[1] == "1"
+
+
+def test_an_application_that_does_not_start_is_said(tmp_path: Path):
+    with serving(tmp_path, application="small_app:broken_app") as running:
+        output, errors = running.process.communicate(timeout=60)
+        assert running.process.returncode != 0
+        assert output == ""
+        assert "broken on purpose" in errors
+        assert "ended before it was ready" in errors
+
+
+def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environment = bare_environment() | {"WINNOW_DATA_DIR": str(tmp_path / "data")}
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_second_serve_on_the_folder_is_refused(tmp_path: Path):
+    with serving(tmp_path) as running:
+        running.ready()
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", str(running.data)]
+        done = subprocess.run(command, env=bare_environment(), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert "in use by another Winnow" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_migrate_works_beside_a_running_server(tmp_path: Path):
+    with serving(tmp_path) as running:
+        running.ready()
+        command = [sys.executable, "-m", "app.cli", "migrate", "--data-dir", str(running.data)]
+        done = subprocess.run(command, env=bare_environment(), capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout == "The schema is up to date.\n"
