@@ -60,11 +60,13 @@ def serve(
     application: str = APPLICATION,
     prepare: Prepare | None = None,
     beside: Sequence[Sequence[str]] = (),
+    when_ready: Callable[[str], object] = lambda _address: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; from the main thread.
 
     `prepare` is done once, before anything is served. `beside` are Python modules, with arguments, that run in
-    processes of their own next to the web processes and are started again where they end.
+    processes of their own next to the web processes and are started again where they end. `when_ready` is called with
+    the server's address after the line that says so.
     """
     with (
         stopping_by_signal(),
@@ -76,6 +78,7 @@ def serve(
         started = settings.model_copy(update={"database_url": SecretStr(url), "port": port})
         with web_processes(application, started, listening, beside=beside) as children:
             typer.echo(f"Winnow is ready at {shown_address(listening)}/graphql")
+            when_ready(shown_address(listening))
             while True:
                 time.sleep(_CHECK_SECONDS)
                 check_database()

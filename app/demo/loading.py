@@ -44,9 +44,7 @@ class Loading:
 
         The history ends when it was first loaded, whatever the time is now.
         """
-        digest = hashlib.sha256(f"{SOURCE} {seed} {size}".encode()).hexdigest()
-        run = await self.runs.begin(digest, source=SOURCE, at=_whole_hour(self.clock.now()))
-        world = World(run.started_at, seed=seed, size=size)
+        run, world = await begin(self.runs, clock=self.clock, seed=seed, size=size)
         if run.finished_at is None:
             await self._load_catalogue(world)
             await self._load_history(world, run, progress)
@@ -81,6 +79,13 @@ class Loading:
             receipt = await self.ingestion.record(batch)
             await self.runs.advance(run.id, rows=len(batch), receipt=receipt, at=self.clock.now())
         progress(len(events), len(events))
+
+
+async def begin(runs: ImportStore, *, clock: Clock, seed: int = SEED, size: float = 1.0) -> tuple[ImportRunRow, World]:
+    """Return the world of this seed and how far it is loaded; it ends when this was first called on this database."""
+    digest = hashlib.sha256(f"{SOURCE} {seed} {size}".encode()).hexdigest()
+    run = await runs.begin(digest, source=SOURCE, at=_whole_hour(clock.now()))
+    return run, World(run.started_at, seed=seed, size=size)
 
 
 def merchant_drafts(population: Population) -> list[MerchantDraft]:
