@@ -30,10 +30,14 @@ class Estimator(StrEnum):
 
 
 class Weighting(StrEnum):
-    """How AW-AIPW weighs the batches: by constant allocation rates, or two-point ones that know the floor's path."""
+    """How AIPW weighs its scores: by constant rates, by two-point ones that know the floor's path, or not at all.
+
+    Unweighted AIPW is unbiased and holds its level where a floor bounds the probabilities; its intervals are wider.
+    """
 
     CONSTANT = "constant"
     TWO_POINT = "two_point"
+    UNWEIGHTED = "unweighted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -198,6 +202,9 @@ def moments(
     if estimator is Estimator.IPW:
         _require_support(log)
         return _weighted(log, np.ones_like(log.probabilities), np.zeros_like(log.probabilities))
+    if weighting is Weighting.UNWEIGHTED:
+        _require_support(log)
+        return _weighted(log, np.ones_like(log.probabilities), past_means(log))
     rates = constant_rates(log) if weighting is Weighting.CONSTANT else two_point_rates(log, floors)
     return _weighted(log, stick_breaking_weights(log, rates), past_means(log))
 
