@@ -23,8 +23,9 @@ from app.campaigns.portfolio import PortfolioAnalysis
 from app.errors import DomainError, Unavailable
 from app.ingestion.endpoint import EventsEndpoint
 from app.ingestion.pipeline import Ingestion
-from app.operations.doors import operation_routes
+from app.operations.doors import metrics_registry, operation_routes
 from app.operations.observing import ObservingMiddleware, RequestMeasures
+from app.operations.readiness import DatabaseReadiness
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.settings import Settings
 from app.store.access import AccessStore
@@ -77,7 +78,7 @@ class WebApplication:
         routes = [
             *graph_routes(self._operations, services),
             self._events_route(services.ingestion),
-            *operation_routes(_readiness(database)),
+            *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
         ]
         return Starlette(
             routes=routes, middleware=self._middleware(database), exception_handlers={DomainError: _refuse}
@@ -126,17 +127,6 @@ def make_services(database: Database, clock: Clock) -> Services:
         portfolio=PortfolioAnalysis(performance, campaigns, clock),
         ingestion=Ingestion(EventStore(database), clock),
     )
-
-
-def _readiness(database: Database):
-    async def missing() -> str | None:
-        try:
-            await database.ping()
-        except Unavailable as error:
-            return error.message
-        return None
-
-    return missing
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:

@@ -2,7 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 import typer
@@ -72,10 +75,12 @@ def serve(
         stopping_by_signal(),
         listen(settings.host, settings.port) as listening,
         owned_database(settings) as (url, check_database),
+        _metrics_folder(settings) as metrics_dir,
     ):
         asyncio.run(_prepare(url, settings, prepare))
         port = listening.getsockname()[1]
-        started = settings.model_copy(update={"database_url": SecretStr(url), "port": port})
+        bound = {"database_url": SecretStr(url), "port": port, "metrics_dir": metrics_dir}
+        started = settings.model_copy(update=bound)
         with web_processes(application, started, listening, beside=beside) as children:
             typer.echo(f"Winnow is ready at {shown_address(listening)}/graphql")
             when_ready(shown_address(listening))
@@ -84,6 +89,15 @@ def serve(
                 check_database()
                 for child in children:
                     child.check()
+
+
+@contextmanager
+def _metrics_folder(settings: Settings) -> Generator[Path | None]:
+    if settings.workers == 1 or settings.metrics_dir is not None:
+        yield settings.metrics_dir
+        return
+    with TemporaryDirectory(prefix="winnow-metrics-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 async def _prepare(url: str, settings: Settings, prepare: Prepare | None) -> None:

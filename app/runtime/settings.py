@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line written")
 
+    # metrics
+    metrics_dir: Path | None = Field(
+        None,
+        validation_alias="PROMETHEUS_MULTIPROC_DIR",
+        description="Folder in which web processes add up their metrics; several get one made for the run",
+    )
+
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _divide(cls, value: object) -> object:

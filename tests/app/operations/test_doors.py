@@ -1,12 +1,15 @@
 import asyncio
+import os
+import subprocess
+import sys
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from starlette.applications import Starlette
 
 from app.operations import doors
-from app.operations.doors import operation_routes
+from app.operations.doors import metrics_registry, operation_routes
 
 
 def client_for(readiness, registry=None):
@@ -65,3 +68,16 @@ async def test_metrics_are_prometheus_text():
 async def test_only_reading_is_allowed(path):
     async with client_for(ready) as client:
         assert (await client.post(path)).status_code == 405
+
+
+def test_several_processes_add_up_their_figures(tmp_path):
+    work = "from prometheus_client import Counter; Counter('winnow_things', 'Things').inc(2)"
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-c", work], env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}, check=True
+        )
+    assert b"winnow_things_total 4.0" in generate_latest(metrics_registry(tmp_path))
+
+
+def test_one_process_shows_its_own():
+    assert metrics_registry(None) is REGISTRY
