@@ -16,6 +16,7 @@ class Kind(StrEnum):
     USER = "usr"
     TEST = "tst"
     VARIANT = "var"
+    ANALYSIS = "ana"
 
 
 def encode(kind: Kind, number: int) -> strawberry.ID:

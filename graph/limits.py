@@ -46,7 +46,7 @@ def limit_rules(*, max_depth: int, max_aliases: int) -> tuple[Rule, ...]:
                     depth = _Depths(fragments).of(operation.selection_set)
                     if depth > max_depth:
                         message = f"The operation is nested {depth} deep, at most {max_depth} is allowed: ask for less."
-                        self.report_error(_too_large(message, operation))
+                        self.report_error(too_large(message, operation))
 
     class AliasRule(ASTValidationRule):
         """Refuses documents with more than `max_aliases` aliases."""
@@ -62,7 +62,7 @@ def limit_rules(*, max_depth: int, max_aliases: int) -> tuple[Rule, ...]:
             self._aliases += 1
             if self._aliases == max_aliases + 1:
                 message = f"The document has more than {max_aliases} aliases: send several operations."
-                self.report_error(_too_large(message, node))
+                self.report_error(too_large(message, node))
 
     return (DepthRule, AliasRule)
 
@@ -178,5 +178,6 @@ def _defaults(operation: OperationDefinitionNode, variables: Mapping[str, Any] |
     return {**defaults, **variables}
 
 
-def _too_large(message: str, node: Any) -> GraphQLError:
+def too_large(message: str, node: Any = None) -> GraphQLError:
+    """Return the error of a document past a limit."""
     return GraphQLError(message, node, extensions={"code": ErrorCode.TOO_LARGE.value})

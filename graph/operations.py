@@ -22,12 +22,17 @@ from app.errors import DomainError, InvalidInput
 from app.runtime.settings import Settings
 from graph.context import Context
 from graph.errors import format_error, refusal
-from graph.limits import check_cost, cost_of, limit_rules
+from graph.limits import check_cost, cost_of, limit_rules, too_large
 from graph.schema import GraphSchema
 
 REMEMBERED_DOCUMENTS = 500
 REMEMBERED_CHARACTERS = 20_000
 """Longer documents are parsed anew each time, so that what is remembered stays small."""
+
+TOKENS_COUNTED = "tokens. Parsing aborted"
+"""What graphql-core says of a document with too many tokens, as a syntax error like any other."""
+
+NESTED_TOO_DEEPLY = "The document's fragments are nested too deeply: ask for less at once."
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,14 @@ class Operations:
         try:
             document = parse(query, max_tokens=self._max_tokens)
             errors = validate(self._schema, document, self._rules)
+            return self._measured(document) if not errors else Prepared(document, errors, {}, {})
         except GraphQLError as error:
-            return Prepared(None, [error], {}, {})
-        if errors:
-            return Prepared(document, errors, {}, {})
+            past_limit = TOKENS_COUNTED in error.message
+            return Prepared(None, [too_large(error.message) if past_limit else error], {}, {})
+        except RecursionError:
+            return Prepared(None, [too_large(NESTED_TOO_DEEPLY)], {}, {})
+
+    def _measured(self, document: DocumentNode) -> Prepared:
         found = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
         costs = {_name(one): cost_of(self._schema, document, one) for one in found}
         return Prepared(document, (), {_name(one): one for one in found}, costs)
