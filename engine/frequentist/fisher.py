@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammaln
 
 from engine.arrays import FloatArray, IntArray
 from engine.frequentist.chi_squared import check_table
@@ -13,7 +14,8 @@ from engine.summaries import ProportionSummary
 MAXIMUM_TABLES = 200_000
 """Up to this many tables are enumerated; beyond, tables are drawn."""
 
-MONTE_CARLO_DRAWS = 50_000
+MONTE_CARLO_DRAWS = 10_000
+"""They leave a standard error of 0.002 on a p-value of 0.05, and cost a few milliseconds."""
 
 _SAME = 1e-7  # tables whose log-probabilities differ by rounding alone count as equally likely, as in R's fisher.test
 _SEED = 20_261_124
@@ -74,10 +76,9 @@ def enumerated_p(exposed: IntArray, counts: IntArray) -> float:
 
 def sampled_p(exposed: IntArray, counts: IntArray, *, rng: np.random.Generator) -> float:
     """Return an estimate of ``enumerated_p`` from drawn tables, never 0: (1 + no likelier) / (1 + draws)."""
-    ranges = _ranges(exposed, int(counts.sum()))
     drawn = rng.multivariate_hypergeometric(exposed, int(counts.sum()), size=MONTE_CARLO_DRAWS, method="marginals")
-    columns = zip(ranges, np.vstack([drawn, counts]).T, strict=True)
-    weights = np.sum([one.log_weights[column - one.low] for one, column in columns], axis=0)
+    tables = np.vstack([drawn, counts]).astype(np.float64)
+    weights = -(gammaln(tables + 1.0) + gammaln(exposed - tables + 1.0)).sum(axis=1)
     no_likelier = int((weights[:-1] <= weights[-1] + _SAME).sum())
     return (1 + no_likelier) / (1 + MONTE_CARLO_DRAWS)
 
