@@ -1,6 +1,8 @@
 """What every request passes before it reaches a door: its size, its key, its rate."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,6 +11,10 @@ from app.auth.principals import Principal
 from app.auth.refusals import refuse
 from app.errors import DomainError, TooLarge
 from app.store.database import is_unavailable, unavailable
+
+DISCARDING_SECONDS = 2.0
+MAX_DISCARDED_BYTES = 100_000_000
+"""How long, and how much, is still read of a body that is refused, so that its sender comes to see the answer."""
 
 Authenticate = Callable[[str], Awaitable[Principal]]
 """Says who shows this credential, or raises Unauthenticated: KeyRing.authenticate."""
@@ -37,7 +43,7 @@ class BodyLimitMiddleware:
         except TooLarge as error:
             if body.answering:
                 raise
-            await refuse(error)(scope, receive, send)
+            await refuse(error)(scope, receive, body.send)
 
 
 class AuthenticationMiddleware:
@@ -89,6 +95,8 @@ class _CountedBody:
         self._send = send
         self._limit = limit
         self._left = limit
+        self._refused = False
+        self._more = True
         self.answering = False
 
     def check_declared(self, scope: Scope) -> None:
@@ -98,16 +106,30 @@ class _CountedBody:
 
     async def receive(self) -> Message:
         message = await self._receive()
+        self._more = message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             raise self._too_large()
         return message
 
     async def send(self, message: Message) -> None:
+        if self._refused and not self.answering:
+            await self._discard()
         self.answering = True
         await self._send(message)
 
+    async def _discard(self) -> None:
+        # A client that is still sending would see its connection break rather than the answer.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISCARDING_SECONDS):
+                left = MAX_DISCARDED_BYTES
+                while self._more and left > 0:
+                    message = await self._receive()
+                    self._more = message.get("more_body", False)
+                    left -= len(message.get("body", b""))
+
     def _too_large(self) -> TooLarge:
+        self._refused = True
         return TooLarge(f"A request to this path has at most {self._limit:,} bytes: send less at once.")
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 
 import asyncpg
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
+from app.auth import middleware as middleware_module
 from app.auth.limiting import RateLimit
 from app.auth.middleware import AuthenticationMiddleware, BodyLimitMiddleware
 from app.auth.principals import Permission, Principal
@@ -135,6 +137,55 @@ async def test_a_body_that_declares_nothing_is_counted(client):
 async def test_a_nonsensical_length_does_not_open_the_door(client, declared):
     answer = await client.post("/read", content=b"x" * 11, headers={"Content-Length": declared})
     assert answer.status_code == 413
+
+
+async def answer_to(messages, *, headers=()):
+    """Send a body message by message to a door that reads all of it; return what was received, and the answers."""
+    sent, received = [], []
+
+    async def receive():
+        if not messages:
+            await asyncio.sleep(60)
+        received.append(messages.pop(0))
+        return received[-1]
+
+    async def send(message):
+        sent.append(message)
+
+    async def door(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    middleware = BodyLimitMiddleware(door, default=10, limits={})
+    await middleware({"type": "http", "path": "/", "headers": list(headers)}, receive, send)
+    return received, [message["status"] for message in sent if "status" in message]
+
+
+def body_of(*parts):
+    return [{"type": "http.request", "body": part, "more_body": True} for part in parts[:-1]] + [
+        {"type": "http.request", "body": parts[-1], "more_body": False}
+    ]
+
+
+@pytest.mark.parametrize("headers", [(), ((b"content-length", b"24"),)])
+async def test_the_rest_of_a_refused_body_is_read_before_the_answer(headers):
+    received, statuses = await answer_to(body_of(*[b"xxxxxx"] * 4), headers=headers)
+    assert statuses == [413]
+    assert len(received) == 4
+
+
+async def test_a_refused_body_that_never_ends_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(middleware_module, "DISCARDING_SECONDS", 0.05)
+    endless = [{"type": "http.request", "body": b"x" * 11, "more_body": True}]
+    assert (await answer_to(endless))[1] == [413]
+
+
+async def test_a_refused_body_is_read_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr(middleware_module, "MAX_DISCARDED_BYTES", 20)
+    received, statuses = await answer_to(body_of(*[b"x" * 11] * 9))
+    assert statuses == [413]
+    assert len(received) == 3
 
 
 async def test_no_key_reaches_the_logs(client, caplog):
