@@ -3,7 +3,7 @@
 ::
 
     EngineError (ValueError)
-    ├── InvalidInput      an argument outside its range: NaN, negative counts, counts above exposure, a level outside (0, 1)
+    ├── InvalidInput      an argument outside its range: NaN, a negative count, counts above exposure, a level of 95
     ├── NotEnoughData     the arguments are fine, the data cannot bear the procedure yet
     ├── NoSupport         a logged policy never (or hardly ever) did what is asked about
     └── NotConverged      a sampler's diagnostics forbid reporting its draws
