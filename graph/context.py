@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+from app.abtests.analyzing import Analyzing
+from app.abtests.exposing import Exposing
+from app.abtests.lifecycle import TestLifecycle
 from app.auth.principals import Principal
 from app.campaigns.cohorts import CohortAnalysis
 from app.campaigns.editing import CampaignEditing
 from app.campaigns.metrics import CampaignMetrics
 from app.campaigns.portfolio import PortfolioAnalysis
 from app.ingestion.pipeline import Ingestion
+from app.store.abtest_lists import TestLists
+from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
 
 
@@ -21,6 +26,11 @@ class Services:
     cohorts: CohortAnalysis
     portfolio: PortfolioAnalysis
     ingestion: Ingestion
+    tests: TestStore
+    test_lists: TestLists
+    lifecycle: TestLifecycle
+    analyzing: Analyzing
+    exposing: Exposing
 
 
 @dataclass(frozen=True, slots=True)

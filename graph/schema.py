@@ -18,6 +18,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
+from graph.abtests import mutations as test_mutations
+from graph.abtests import queries as test_queries
 from graph.campaigns import mutations as campaign_mutations
 from graph.campaigns import queries as campaign_queries
 from graph.events import mutations as event_mutations
@@ -30,12 +32,12 @@ DEFINITION = "strawberry-definition"
 
 
 @strawberry.type(description="What can be asked.")
-class Query(campaign_queries.Query):
+class Query(campaign_queries.Query, test_queries.Query):
     """Every domain's queries."""
 
 
 @strawberry.type(description="What can be changed.")
-class Mutation(campaign_mutations.Mutation, event_mutations.Mutation):
+class Mutation(campaign_mutations.Mutation, test_mutations.Mutation, event_mutations.Mutation):
     """Every domain's mutations."""
 
 

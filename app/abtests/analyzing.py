@@ -73,7 +73,7 @@ class Analyzing:
         results, totals = (await self._computed({test_id: definition}, asked))[test_id]
         async with self._database.transaction() as connection:
             row = await self._save(connection, results, totals, principal=principal)
-        return _saved(definition, row)
+        return saved_analysis(definition, row)
 
     async def end(self, test_id: int, *, winner_id: int | None = None, principal: Principal) -> TestDefinition:
         """End a test and save its last analysis, both or neither."""
@@ -84,13 +84,6 @@ class Analyzing:
             await self._save(connection, results, totals, principal=principal)
 
         return await self._lifecycle.end(test_id, within=save, winner_id=winner_id, principal=principal)
-
-    async def history(
-        self, definitions: Mapping[int, TestDefinition], *, first: int, after: int | None = None
-    ) -> dict[int, list[SavedAnalysis]]:
-        """Return saved analyses of many tests, newest first, at most `first` each, older than analysis `after`."""
-        pages = await self._tests.analysis_page(list(definitions), first=first, after=after)
-        return {test_id: [_saved(definitions[test_id], row) for row in rows] for test_id, rows in pages.items()}
 
     async def _computed(
         self, definitions: Mapping[int, TestDefinition], asked: Asked
@@ -167,7 +160,8 @@ def _expected(counts: Sequence[tuple[list[float], int]]) -> tuple[float, ...]:
     )
 
 
-def _saved(definition: TestDefinition, row: AnalysisRow) -> SavedAnalysis:
+def saved_analysis(definition: TestDefinition, row: AnalysisRow) -> SavedAnalysis:
+    """Return a saved analysis with its results restored."""
     return SavedAnalysis(
         id=row.id,
         created_at=row.created_at,

@@ -63,6 +63,14 @@ class VariantTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """What a guardrail metric says of one treatment."""
+
+    metric: MetricRow
+    check: GuardrailCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestResults:
     """All that is known of one question at one time; `pending` says in words why a part is missing."""
 
@@ -77,7 +85,7 @@ class TestResults:
     sequential: SequentialResult | None
     bayesian: BayesianResult | None
     power: AchievedPower | None
-    guardrails: tuple[GuardrailCheck, ...]
+    guardrails: tuple[Guarded, ...]
     pending: str | None
     verdict: Verdict
 
@@ -111,7 +119,7 @@ def compute_results(definition: TestDefinition, question: Question, totals: Tota
         control_value=_control_value(bayesian),
         higher_is_better=question.metric.higher_is_better,
         sample_ratio=ratio,
-        guardrails=guardrails,
+        guardrails=[guarded.check for guarded in guardrails],
         multiple_exposures=_multiple_exposures(asked),
         names=[variant.key for variant in asked.variants],
     )
@@ -137,7 +145,7 @@ def progress(definition: TestDefinition, exposed: int) -> float:
     return 0.0 if target is None else min(1.0, exposed / (target * len(definition.variants)))
 
 
-def guardrail_checks(totals: MetricTotals, question: Question, target: int) -> list[GuardrailCheck]:
+def guardrail_checks(totals: MetricTotals, question: Question, target: int) -> list[Guarded]:
     """Return what confidence sequences say of one guardrail; nothing where there is too little data."""
     own = Question(metric=totals.metric, level=question.level, segment=question.segment)
     moments = _attempt(lambda: _moments(totals, own), [])
@@ -145,7 +153,8 @@ def guardrail_checks(totals: MetricTotals, question: Question, target: int) -> l
     if result is None:
         return []
     share = DEFAULT_MARGIN if totals.metric.margin is None else totals.metric.margin
-    return [_guardrail(totals, comparison, share) for comparison in result.comparisons]
+    checks = (_guardrail(totals, comparison, share) for comparison in result.comparisons)
+    return [Guarded(metric=totals.metric, check=check) for check in checks]
 
 
 def _guardrail(totals: MetricTotals, comparison: Comparison, share: float) -> GuardrailCheck:

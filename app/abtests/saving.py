@@ -74,7 +74,7 @@ def figures(results: TestResults) -> dict[str, Any]:
         "sequential": results.sequential and asdict(results.sequential),
         "bayesian": results.bayesian and _saved_bayesian(results.bayesian),
         "power": results.power and asdict(results.power),
-        "guardrails": [asdict(check) for check in results.guardrails],
+        "guardrails": [{"metric": one.metric.key, **asdict(one.check)} for one in results.guardrails],
         "pending": results.pending,
         "verdict": asdict(results.verdict),
     }

@@ -170,6 +170,7 @@ TEST_COLUMNS = (
     "exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, winner_id, created_at, "
     "started_at, ended_at"
 )
+ALLOCATION_COLUMNS = "id, test_id, policy_version, policy, floor, probabilities, watermark, seed, created_at"
 SUMS = (
     "exposed",
     "multiple_exposed",
@@ -206,15 +207,19 @@ def _variant(row: Record) -> VariantRow:
     return VariantRow(**dict(row))
 
 
-def _analysis(row: Record) -> AnalysisRow:
-    return AnalysisRow(**dict(row))
+def analysis_row(row: Record) -> AnalysisRow:
+    """Return a saved analysis."""
+    return AnalysisRow(
+        **{name: row[name] for name in ("id", "test_id", "created_at", "requested_by", "hierarchical", "results")}
+    )
 
 
-def _allocation(row: Record) -> AllocationRow:
+def allocation_row(row: Record) -> AllocationRow:
+    """Return a row of ALLOCATION_COLUMNS."""
     values = dict(row)
     values["policy"] = AllocationPolicy(values["policy"])
     values["probabilities"] = tuple(cast("list[float]", values["probabilities"]))
-    return AllocationRow(**values)
+    return AllocationRow(**{name: values[name] for name in ALLOCATION_COLUMNS.split(", ")})
 
 
 def _totals(row: Record) -> TotalsRow:
@@ -299,14 +304,7 @@ class TestStore:
     async def newest_allocations(self, test_ids: Sequence[int]) -> dict[int, AllocationRow]:
         """Return each test's policy version in force."""
         rows = await self._database.fetch(NEWEST_ALLOCATIONS, list(test_ids))
-        return {row["test_id"]: _allocation(row) for row in rows}
-
-    async def allocation_page(
-        self, test_ids: Sequence[int], *, first: int, after: int | None
-    ) -> dict[int, list[AllocationRow]]:
-        """Return policy versions, newest first, at most `first` a test, older than version `after`."""
-        rows = await self._database.fetch(ALLOCATION_PAGE, list(test_ids), first, after)
-        return _grouped(rows, _allocation)
+        return {row["test_id"]: allocation_row(row) for row in rows}
 
     # what happened
 
@@ -334,14 +332,7 @@ class TestStore:
     ) -> AnalysisRow:
         """Save one analysis."""
         row = await connection.fetchrow(INSERT_ANALYSIS, test_id, results, requested_by, hierarchical)
-        return _analysis(cast("Record", row))
-
-    async def analysis_page(
-        self, test_ids: Sequence[int], *, first: int, after: int | None
-    ) -> dict[int, list[AnalysisRow]]:
-        """Return saved analyses, newest first, at most `first` a test, older than analysis `after`."""
-        rows = await self._database.fetch(ANALYSIS_PAGE, list(test_ids), first, after)
-        return _grouped(rows, _analysis)
+        return analysis_row(cast("Record", row))
 
 
 def _assemble(
@@ -349,7 +340,7 @@ def _assemble(
 ) -> dict[int, TestDefinition]:
     variants_of = _grouped(variants, _variant)
     metrics_of = _grouped(metrics, _metric)
-    allocation_of = {row["test_id"]: _allocation(row) for row in allocations}
+    allocation_of = {row["test_id"]: allocation_row(row) for row in allocations}
     return {
         row["id"]: TestDefinition(
             test=_test(row),
@@ -382,16 +373,9 @@ METRICS = """
 SELECT id, test_id, key, name, position, kind, event, denominator, higher_is_better, window_hours, margin
 FROM ab_test_metric WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
 """
-ALLOCATION_COLUMNS = "id, test_id, policy_version, policy, floor, probabilities, watermark, seed, created_at"
 NEWEST_ALLOCATIONS = f"""
 SELECT DISTINCT ON (test_id) {ALLOCATION_COLUMNS} FROM allocation
 WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, policy_version DESC
-"""
-ALLOCATION_PAGE = f"""
-SELECT a.* FROM unnest($1::bigint[]) AS t(id) CROSS JOIN LATERAL (
-    SELECT {ALLOCATION_COLUMNS} FROM allocation
-    WHERE test_id = t.id AND ($3::int IS NULL OR policy_version < $3) ORDER BY policy_version DESC LIMIT $2
-) a ORDER BY a.test_id, a.policy_version DESC
 """
 SET_WEIGHTS = """
 UPDATE ab_test_variant v SET weight = n.weight FROM unnest($1::bigint[], $2::float8[]) AS n(id, weight)
@@ -424,10 +408,4 @@ JOIN ab_test_assignment a ON a.test_id = p.test_id AND a.user_id = u.id AND a.fi
 INSERT_ANALYSIS = """
 INSERT INTO analysis (test_id, results, requested_by, hierarchical) VALUES ($1, $2, $3, $4)
 RETURNING id, test_id, created_at, requested_by, hierarchical, results
-"""
-ANALYSIS_PAGE = """
-SELECT a.* FROM unnest($1::bigint[]) AS t(id) CROSS JOIN LATERAL (
-    SELECT id, test_id, created_at, requested_by, hierarchical, results FROM analysis
-    WHERE test_id = t.id AND ($3::bigint IS NULL OR id < $3) ORDER BY id DESC LIMIT $2
-) a ORDER BY a.test_id, a.id DESC
 """
