@@ -30,7 +30,8 @@ from engine.bayesian.results import BayesianResult, VariantPosterior
 from engine.bayesian.sampling import DataTree, Diagnostics, PymcModel, Sampler, compiled, fitted
 from engine.errors import InvalidInput, NotEnoughData
 
-_LOG_SPREAD = 0.5
+LOG_SPREAD = 0.5
+"""Of the log-normal priors of the standard deviations, on the log scale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,12 +324,12 @@ def _pooled_cells(pymc: Any, name: str, variants: int, segments: int) -> PymcMod
     """Return a parameter of every cell, partially pooled; see the head of this module."""
     base_prior = pymc.Data(f"{name}_base_prior", np.array([0.0, 1.0]))
     spread_prior = pymc.Data(f"{name}_spread_prior", np.zeros(3))
-    spread = pymc.LogNormal(f"{name}_variant_spread", spread_prior[0], _LOG_SPREAD)
+    spread = pymc.LogNormal(f"{name}_variant_spread", spread_prior[0], LOG_SPREAD)
     covariance = base_prior[1] ** 2 + spread**2 * np.kron(np.eye(variants), np.ones((segments, segments)))
     if segments > 1:
         apart = np.kron(np.ones((variants, variants)), np.eye(segments) - 1.0 / segments)
-        segment_spread = pymc.LogNormal(f"{name}_segment_spread", spread_prior[1], _LOG_SPREAD)
-        cell_spread = pymc.LogNormal(f"{name}_cell_spread", spread_prior[2], _LOG_SPREAD)
+        segment_spread = pymc.LogNormal(f"{name}_segment_spread", spread_prior[1], LOG_SPREAD)
+        cell_spread = pymc.LogNormal(f"{name}_cell_spread", spread_prior[2], LOG_SPREAD)
         covariance = covariance + segment_spread**2 * apart + cell_spread**2 * np.eye(variants * segments)
     means = base_prior[0] * np.ones(variants * segments)
     return pymc.MvNormal(f"{name}_cell", means, cov=covariance).reshape((variants, segments))

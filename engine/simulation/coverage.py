@@ -1,0 +1,191 @@
+"""How often intervals hold the truth, and how often what is called best is best."""
+
+import numpy as np
+
+from engine.arrays import FloatArray
+from engine.bandits.inference import Estimator, Weighting, moments
+from engine.bandits.thompson import BetaThompson
+from engine.bayesian.beta_binomial import analyze_proportions_batch, beta_posterior
+from engine.bayesian.hurdle import HurdleSummary, analyze_revenue
+from engine.bayesian.lift import beta_ratio, lift_estimate
+from engine.bayesian.normal import analyze_means_batch
+from engine.bayesian.priors import BetaPrior
+from engine.bayesian.quadrature import standing
+from engine.frequentist.proportions import newcombe_batch
+from engine.levels import error_rate, two_sided_quantile
+from engine.sequential.comparing import sequential_proportions_batch
+from engine.simulation.promises import CalibrationCurve, CalibrationRow, Promise
+from engine.simulation.worlds import BanditWorld, ConversionWorld, RevenueWorld
+
+_PRIOR = BetaPrior(alpha=20.0, beta=180.0)
+
+_SAFE_FLOOR = 0.1  # promises after adaptive allocation are made from this floor on
+_MOST_REJECTED = 0.07  # of true nulls, by a test at 5 %
+
+type Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+def interval_rows(
+    rng: np.random.Generator, *, tests: int = 2000, units: int = 1000, level: float = 0.95
+) -> tuple[CalibrationRow, ...]:
+    """Count how often each kind of interval holds the truth, once a test.
+
+    Parameters
+    ----------
+    rng : of truths and units
+    tests : how many of each kind
+    units : a variant
+    level : of every interval
+    """
+    return (
+        *_bayesian_rows(rng, tests, units, level),
+        *_fixed_truth_rows(rng, tests, units, level),
+        _sequence_row(rng, tests, units, level),
+        _revenue_row(rng, tests, units, level),
+    )
+
+
+def best_curve(
+    rng: np.random.Generator, *, tests: int = 20_000, variants: int = 3, units: int = 2000
+) -> CalibrationCurve:
+    """Return P(best) predicted against realised, for truths drawn from the very prior.
+
+    Parameters
+    ----------
+    rng : of truths and units
+    tests, variants, units : how many of each; units a variant
+    """
+    truth = rng.beta(_PRIOR.alpha, _PRIOR.beta, (tests, variants))
+    exposed = np.full(truth.shape, units)
+    converted = rng.binomial(exposed, truth)
+    predicted = standing(beta_posterior(converted, exposed, prior=_PRIOR)).probability_best
+    best = np.arange(variants) == truth.argmax(axis=1)[:, None]
+    return CalibrationCurve.of(predicted.ravel(), best.ravel().astype(np.float64))
+
+
+def best_row(rng: np.random.Generator, *, tests: int = 20_000, least: float = 0.9) -> CalibrationRow:
+    """Count how often a variant whose P(best) exceeds ``least`` is best, against the mean of those probabilities."""
+    truth = rng.beta(_PRIOR.alpha, _PRIOR.beta, (tests, 3))
+    exposed = np.full(truth.shape, 2000)
+    predicted = standing(beta_posterior(rng.binomial(exposed, truth), exposed, prior=_PRIOR)).probability_best
+    leader = predicted.argmax(axis=1)
+    certain = predicted[np.arange(tests), leader] > least
+    right = truth.argmax(axis=1)[certain] == leader[certain]
+    return _row(
+        "P(best)",
+        f"the leader is best, where P(best) > {least:g}",
+        right,
+        Promise.ABOUT,
+        float(predicted[np.arange(tests), leader][certain].mean()),
+    )
+
+
+def bandit_rows(
+    rng: np.random.Generator, *, runs: int = 2000, floor: float = 0.1, level: float = 0.95
+) -> tuple[CalibrationRow, ...]:
+    """Count, after Thompson sampling on two equal arms, whose intervals of a rate cover and whose tests reject.
+
+    Parameters
+    ----------
+    rng : of the simulated units
+    runs : how many bandits, of 5,000 units in 50 batches each, at a rate of 0.1
+    floor : every arm's least probability
+    level : of intervals and tests
+    """
+    world = BanditWorld(rates=np.array([0.1, 0.1]), batch_units=100, batches=50, floor=floor)
+    log = world.run(BetaThompson(), rng, runs=runs)
+    kinds = (
+        ("AW-AIPW", moments(log, Estimator.AW_AIPW), Promise.ABOUT if floor >= _SAFE_FLOOR else Promise.NOTHING),
+        ("AIPW unweighted", moments(log, Estimator.AW_AIPW, weighting=Weighting.UNWEIGHTED), Promise.NOTHING),
+        ("naive mean", moments(log, Estimator.NAIVE), Promise.NOTHING),
+    )
+    z, rows = two_sided_quantile(error_rate(level)), list[CalibrationRow]()
+    for name, found, promise in kinds:
+        error = np.sqrt(np.diagonal(found.covariances, axis1=-2, axis2=-1))
+        covered = np.abs(found.values[:, 0] - world.rates[0]) <= z * error[:, 0]
+        section = f"After Thompson sampling, floor {floor:.0%}"
+        rows.append(_row(section, f"{name}: interval of an arm's rate", covered, promise, level))
+        kept = Promise.NOTHING if promise is Promise.NOTHING else Promise.AT_MOST
+        rejected = _rejected(found.values, found.covariances, z)
+        rows.append(_row(section, f"{name}: equal arms rejected", rejected, kept, _MOST_REJECTED))
+    return tuple(rows)
+
+
+def _rejected(values: FloatArray, covariances: FloatArray, z: float) -> Flags:
+    variance = covariances[:, 0, 0] + covariances[:, 1, 1] - 2.0 * covariances[:, 0, 1]
+    return np.abs(values[:, 1] - values[:, 0]) > z * np.sqrt(variance)
+
+
+def _bayesian_rows(rng: np.random.Generator, tests: int, units: int, level: float) -> tuple[CalibrationRow, ...]:
+    """Truths from the prior: a posterior's interval then holds them exactly as often as it says."""
+    truth = rng.beta(_PRIOR.alpha, _PRIOR.beta, (tests, 2))
+    exposed = np.full(truth.shape, units)
+    converted = rng.binomial(exposed, truth)
+    found = analyze_proportions_batch(converted, exposed, prior=_PRIOR, level=level)
+    inside = (found.low[:, 0] <= truth[:, 0]) & (truth[:, 0] <= found.high[:, 0])
+    lift = truth[:, 1] / truth[:, 0] - 1.0
+    held = [_lift_holds(converted[i], exposed[i], float(lift[i]), level) for i in range(tests)]
+    section = "Coverage, truths from the prior"
+    return (
+        _row(section, "beta-binomial: interval of a rate", inside, Promise.ABOUT, level),
+        _row(section, "beta-binomial: interval of the lift", np.array(held), Promise.ABOUT, level),
+    )
+
+
+def _lift_holds(converted: FloatArray, exposed: FloatArray, lift: float, level: float) -> bool:
+    posterior = beta_posterior(converted, exposed, prior=_PRIOR)
+    found = lift_estimate(beta_ratio(posterior, treatment=1, control=0), level=level)
+    return found.low <= lift <= found.high
+
+
+def _fixed_truth_rows(rng: np.random.Generator, tests: int, units: int, level: float) -> tuple[CalibrationRow, ...]:
+    """One truth: frequentist coverage, which discrete counts let intervals meet only nearly."""
+    exposed = np.full((tests, 2), units)
+    converted = rng.binomial(exposed, 0.1)
+    found = analyze_proportions_batch(converted, exposed, level=level)
+    _, low, high = newcombe_batch(converted, exposed, level=level)
+    values = rng.normal(10.0, 3.0, (tests, 2, 50))
+    normal = analyze_means_batch(values.mean(axis=2), values.var(axis=2, ddof=1), np.full((tests, 2), 50), level=level)
+    section = "Coverage, fixed truth"
+    return (
+        _row(section, "beta-binomial, flat prior: a rate of 0.1", _inside(found.low, 0.1, found.high), Promise.NOTHING),
+        _row(section, "Newcombe: difference of equal rates", _inside(low, 0.0, high), Promise.ABOUT, level),
+        _row(section, "normal, flat prior: a mean", _inside(normal.low, 10.0, normal.high), Promise.ABOUT, level),
+    )
+
+
+def _sequence_row(rng: np.random.Generator, tests: int, units: int, level: float) -> CalibrationRow:
+    world = ConversionWorld(rates=np.array([0.1, 0.11]), daily_units=max(1, units // 4))
+    converted, exposed = world.looks(rng, tests=tests, looks=28).at_each_look()
+    found = sequential_proportions_batch(converted, exposed, target=28 * world.daily_units, level=level)
+    outside = (found.low[:, 0] > 0.01) | (found.high[:, 0] < 0.01)
+    missed = outside.reshape(tests, -1).any(axis=1)
+    name = "confidence sequence misses a difference at any of 28 looks"
+    return _row("Coverage, fixed truth", name, missed, Promise.AT_MOST, round(1.0 - level, 12))
+
+
+def _revenue_row(rng: np.random.Generator, tests: int, units: int, level: float) -> CalibrationRow:
+    world = RevenueWorld(share=0.1, log_mean=3.0, log_deviation=1.0)
+    held = np.zeros(tests, dtype=np.bool_)
+    for i in range(tests):
+        pair = [HurdleSummary.from_values(world.values(rng, units=units)) for _ in range(2)]
+        mean = analyze_revenue(pair, level=level).variants[0].mean
+        held[i] = mean.low <= world.mean <= mean.high
+    return _row("Coverage, fixed truth", "hurdle: revenue a unit, one in ten buys", held, Promise.NOTHING)
+
+
+def _inside(low: FloatArray, truth: float, high: FloatArray) -> Flags:
+    return (low[:, 0] <= truth) & (truth <= high[:, 0])
+
+
+def _row(
+    section: str, name: str, flags: Flags, promise: Promise = Promise.NOTHING, promised: float | None = None
+) -> CalibrationRow:
+    return CalibrationRow(
+        section=section,
+        name=name,
+        count=int(flags.sum()),
+        trials=flags.size,
+        promise=promise,
+        promised=None if promise is Promise.NOTHING else promised,
+    )
