@@ -48,6 +48,7 @@ class GroupCommit[T, R]:
         self._writers = writers
         self._queue: deque[_Waiting[T, R]] = deque()
         self._waiting = 0
+        self._active = 0
         self._running: set[asyncio.Task[None]] = set()
 
     def admit(self) -> None:
@@ -61,11 +62,8 @@ class GroupCommit[T, R]:
         waiting = _Waiting(request, size, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._waiting += size
-        if len(self._running) < self._writers:
-            # In a context of its own: nothing of the request that happened to start it may leak into it.
-            writer = asyncio.create_task(self._write(), context=contextvars.Context())
-            self._running.add(writer)
-            writer.add_done_callback(self._running.discard)
+        if self._active < self._writers:
+            self._start()
         return await waiting.answer
 
     async def drain(self) -> None:
@@ -73,13 +71,27 @@ class GroupCommit[T, R]:
         while self._running:
             await asyncio.wait(set(self._running))
 
+    def _start(self) -> None:
+        self._active += 1
+        # In a context of its own: nothing of the request that happened to start it may leak into it.
+        writer = asyncio.create_task(self._write(), context=contextvars.Context())
+        self._running.add(writer)
+        writer.add_done_callback(self._running.discard)
+
     async def _write(self) -> None:
-        while self._queue:
-            merged = self._take()
-            try:
-                await self._answer(merged)
-            finally:
-                self._waiting -= sum(waiting.size for waiting in merged)
+        # Between finding the queue empty and counting as ended nothing else runs: nothing submitted is left lying.
+        try:
+            while self._queue:
+                await self._write_next()
+        finally:
+            self._active -= 1
+
+    async def _write_next(self) -> None:
+        merged = self._take()
+        try:
+            await self._answer(merged)
+        finally:
+            self._waiting -= sum(waiting.size for waiting in merged)
 
     def _take(self) -> list[_Waiting[T, R]]:
         merged = [self._queue.popleft()]
