@@ -41,7 +41,7 @@ def exact_sum(values: FloatArray, places: int) -> int:
     return sum(_joined(limbs.sum(axis=1)) for limbs in _blocks(values, places))
 
 
-def exact_dot(first: FloatArray, first_places: int, second: FloatArray, second_places: int) -> int:
+def exact_dot(first: FloatArray, second: FloatArray, *, first_places: int, second_places: int) -> int:
     """Return the sum of products, times 2**(first_places + second_places), exactly.
 
     Parameters

@@ -118,7 +118,7 @@ class MeanSummary:
         """Return the exact summary of finite numbers, shape (n,), in the metric's unit."""
         array = _values(values)
         places = binary_places(array)
-        total, squares = exact_sum(array, places), exact_dot(array, places, array, places)
+        total, squares = exact_sum(array, places), exact_dot(array, array, first_places=places, second_places=places)
         return cls(count=array.size, total=total, total_of_squares=squares, scale=1 << places)
 
     @classmethod
@@ -329,7 +329,7 @@ def _products(first: ArrayLike, second: ArrayLike) -> int:
     left, right = _values(first), _values(second)
     if left.size != right.size:
         raise InvalidInput(f"{left.size} values go with {right.size} others: pass one of each a unit.")
-    return exact_dot(left, binary_places(left), right, binary_places(right))
+    return exact_dot(left, right, first_places=binary_places(left), second_places=binary_places(right))
 
 
 def _check_pair(first: MeanSummary, second: MeanSummary, products: int) -> None:

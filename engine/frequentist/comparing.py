@@ -72,7 +72,7 @@ def compare_proportions(
 
     few = smallest_expected(summaries) < SMALLEST_EXPECTED
     omnibus = fisher_exact_test(summaries, rng=rng) if few else chi_squared_test(summaries)
-    return _result(omnibus, treatments_of(summaries, control, compared), level=level)
+    return _result(omnibus, treatments_of(summaries, compared, control=control), level=level)
 
 
 def compare_means(variants: Sequence[Moments], *, control: int = 0, level: float = 0.95) -> FrequentistResult:
@@ -111,7 +111,7 @@ def compare_means(variants: Sequence[Moments], *, control: int = 0, level: float
         )
 
     omnibus = welch_test(_control_first(held, control))
-    return _result(omnibus, treatments_of(held, control, compared), level=level)
+    return _result(omnibus, treatments_of(held, compared, control=control), level=level)
 
 
 def compare_ratios(summaries: Sequence[RatioSummary], *, control: int = 0, level: float = 0.95) -> FrequentistResult:
@@ -150,10 +150,12 @@ def compare_ratios(summaries: Sequence[RatioSummary], *, control: int = 0, level
         )
 
     omnibus = ratio_test(_control_first(summaries, control))
-    return _result(omnibus, treatments_of(summaries, control, compared), level=level)
+    return _result(omnibus, treatments_of(summaries, compared, control=control), level=level)
 
 
-def treatments_of[S](variants: Sequence[S], control: int, compared: Callable[[int, S], Comparison]) -> list[Comparison]:
+def treatments_of[S](
+    variants: Sequence[S], compared: Callable[[int, S], Comparison], *, control: int
+) -> list[Comparison]:
     """Return each treatment's comparison, p-values adjusted by Holm."""
     raw = [compared(index, variant) for index, variant in enumerate(variants) if index != control]
     adjusted = holm([comparison.p_value for comparison in raw])

@@ -17,6 +17,7 @@ MAXIMUM_TABLES = 200_000
 MONTE_CARLO_DRAWS = 10_000
 """They leave a standard error of 0.002 on a p-value of 0.05, and cost a few milliseconds."""
 
+_MANY = 10**9  # tables need not be counted further, and sums of such counts stay within 64 bits
 _SAME = 1e-7  # tables whose log-probabilities differ by rounding alone count as equally likely, as in R's fisher.test
 _SEED = 20_261_124
 
@@ -67,6 +68,8 @@ def enumerated_p(exposed: IntArray, counts: IntArray) -> float:
     ----------
     exposed, counts : shape (n_variants,); how many units each variant has, and how many had the outcome
     """
+    order = np.argsort(np.minimum(exposed, int(counts.sum())), kind="stable")
+    exposed, counts = exposed[order], counts[order]  # the widest range last, where it needs no enumerating
     ranges = _ranges(exposed, int(counts.sum()))
     weights = _table_log_weights(ranges, int(counts.sum()))
     shares = np.exp(weights - weights.max())
@@ -115,13 +118,14 @@ def _table_count(exposed: IntArray, total: int) -> int:
         return min(int(exposed.min()), total) + 1
     if total > MAXIMUM_TABLES:
         return total
-    ways = np.zeros(total + 1)
-    ways[0] = 1.0
+    ways = np.zeros(total + 1, dtype=np.int64)
+    ways[0] = 1
     for units in exposed:
-        reach = np.cumsum(ways)
-        reach[units + 1 :] -= np.cumsum(ways)[: max(0, total - int(units))]
-        ways = reach
-    return int(min(ways[total], 2.0 * MAXIMUM_TABLES))
+        summed = np.cumsum(ways)
+        reach = summed.copy()
+        reach[units + 1 :] -= summed[: max(0, total - int(units))]
+        ways = np.minimum(reach, _MANY)
+    return int(ways[total])
 
 
 def _table_log_weights(ranges: list[_Range], total: int) -> FloatArray:

@@ -59,7 +59,7 @@ def minimum_detectable_effect(
 
 def _needed(baseline: Baseline, effect: float, per_variant: int, design: Design) -> float:
     """Return the size of effect that would be detected if units varied as they do at this effect."""
-    null = design.multiplier * math.sqrt(null_variance(baseline, effect, design))
+    null = design.multiplier * math.sqrt(null_variance(baseline, effect, design=design))
     alternative = normal_quantile(design.power) * math.sqrt(sum(baseline.variances(effect)))
     return (null + alternative) / math.sqrt(per_variant)
 

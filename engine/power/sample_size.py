@@ -124,12 +124,12 @@ def days_for(units: float, *, daily_units: float | None) -> float | None:
     return units / daily_units
 
 
-def null_variance(baseline: Baseline, effect: float, design: Design) -> float:
+def null_variance(baseline: Baseline, effect: float, *, design: Design) -> float:
     """Return the summed variance of a unit of each variant, as the test takes it under the null."""
     return sum(baseline.variances(effect)) if design.sequential else 2.0 * baseline.null_variance(effect)
 
 
 def _exact_size(baseline: Baseline, effect: float, design: Design) -> float:
-    null = design.multiplier * math.sqrt(null_variance(baseline, effect, design))
+    null = design.multiplier * math.sqrt(null_variance(baseline, effect, design=design))
     alternative = normal_quantile(design.power) * math.sqrt(sum(baseline.variances(effect)))
     return ((null + alternative) / effect) ** 2 if null + alternative > 0.0 else 1.0

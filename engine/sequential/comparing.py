@@ -214,7 +214,7 @@ def _compared(
             adjusted_p_value=1.0,
         )
 
-    comparisons = tuple(treatments_of(moments, control, compared))
+    comparisons = tuple(treatments_of(moments, compared, control=control))
     significant = min(one.adjusted_p_value for one in comparisons) < error_rate(level)
     return SequentialResult(level=level, target=target, significant=significant, comparisons=comparisons)
 

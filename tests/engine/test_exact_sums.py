@@ -21,7 +21,9 @@ def test_the_sum_of_products_is_exact(first, data):
     second = data.draw(arrays(np.float64, first.size, elements=st.floats(-1e100, 1e100)))
     places = binary_places(first), binary_places(second)
     total = sum(Fraction(x) * Fraction(y) for x, y in zip(first.tolist(), second.tolist(), strict=True))
-    assert Fraction(exact_dot(first, places[0], second, places[1]), 2 ** sum(places)) == total
+    assert (
+        Fraction(exact_dot(first, second, first_places=places[0], second_places=places[1]), 2 ** sum(places)) == total
+    )
 
 
 def test_places_are_the_fewest():
@@ -36,4 +38,4 @@ def test_many_blocks():
     places = binary_places(values)
     assert Fraction(exact_sum(values, places), 2**places) == sum(map(Fraction, values.tolist()))
     squares = sum(Fraction(value) ** 2 for value in values.tolist())
-    assert Fraction(exact_dot(values, places, values, places), 4**places) == squares
+    assert Fraction(exact_dot(values, values, first_places=places, second_places=places), 4**places) == squares

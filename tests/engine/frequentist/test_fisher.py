@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from engine.errors import NotEnoughData
 from engine.frequentist import fisher
@@ -86,6 +87,30 @@ def test_a_large_table_is_sampled_without_enumerating():
     result = fisher_exact_test(summaries(*[(300, 1000)] * 5, (4, 6)))
     assert "Monte Carlo" in result.method
     assert 0.0 < result.p_value < 1.0
+
+
+def test_large_variants_beside_a_tiny_one():
+    # 120,000 tables, which the wrong order would reach by way of 3,600,000,000
+    result = fisher_exact_test(summaries((30_000, 100_000), (30_300, 100_000), (1, 1)))
+    assert "exact" in result.method
+    # SciPy 1.18.1: the tiny variant's unit is hypergeometric, and given it the first variant is
+    total, first = 60_301, np.arange(60_302)
+    likelihoods = np.concatenate(
+        [hypergeom.pmf(own, 200_001, 1, total) * hypergeom.pmf(first, 200_000, 100_000, total - own) for own in (0, 1)]
+    )
+    observed = hypergeom.pmf(1, 200_001, 1, total) * hypergeom.pmf(30_000, 200_000, 100_000, total - 1)
+    assert result.p_value == pytest.approx(likelihoods[likelihoods <= observed * (1 + 1e-7)].sum(), rel=1e-6)
+
+
+def test_more_conversions_than_could_be_tabulated():
+    result = fisher_exact_test(summaries(*[(300_000, 1_000_000)] * 3, (2, 4)))
+    assert "Monte Carlo" in result.method
+
+
+def test_very_many_variants():
+    result = fisher_exact_test(summaries(*[(3, 10)] * 80))
+    assert "Monte Carlo" in result.method
+    assert result.p_value > 0.99
 
 
 def test_sampled_p_is_never_zero():
