@@ -122,7 +122,7 @@ def _source(order: CampaignOrder) -> str:
         return "campaign"
     return f"""
         (SELECT campaign.*, {order.lower()} FROM campaign LEFT JOIN (
-            SELECT campaign_id, {CALCULATED[order].sql} AS {order.lower()} FROM campaign_day GROUP BY campaign_id
+            SELECT campaign_id, {CALCULATED[order].sql} AS {order.lower()} FROM campaign_total GROUP BY campaign_id
         ) AS performance ON performance.campaign_id = campaign.id) AS campaign
     """
 

@@ -72,9 +72,8 @@ def sums(names: Iterable[str] = MEASURES) -> str:
     return ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in names)
 
 
-def event_sums(names: Iterable[str] = MEASURES) -> str:
-    """Return the measures of many rows of `event`, as a list of columns; 0 where there are none."""
-    return ", ".join(f"coalesce(sum({EVENT_MEASURES[name]}), 0)::bigint AS {name}" for name in names)
+# The sums of many rows of `event`, as a list of columns; 0 where there are none.
+EVENT_SUMS = ", ".join(f"coalesce(sum({measure}), 0)::bigint AS {name}" for name, measure in EVENT_MEASURES.items())
 
 
 @dataclass(frozen=True, slots=True)

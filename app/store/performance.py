@@ -1,4 +1,4 @@
-"""The totals ladder: whole days, whole hours, and the ragged edges of a window from the events themselves.
+"""The totals ladder: all time, whole days, whole hours, and a window's ragged edges from the events themselves.
 
 Each question is one statement, whatever the number of ids: the window's spans, put together by UNION ALL, then summed.
 """
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from app.store.database import Database, Record
-from app.store.measures import CALCULATED, MEASURES, Measures, columns, event_columns, sums
+from app.store.measures import CALCULATED, MEASURES, Measures, Ratio, columns, event_columns, sums
 from app.store.models.codes import Channel
 from app.store.windows import EVERYTHING, Interval, Rung, Span, Window, ladder
 
@@ -45,8 +45,14 @@ _TIMES = {
     Rung.HOUR: "hour AT TIME ZONE 'UTC'",
     Rung.EVENT: "occurred_at AT TIME ZONE 'UTC'",
 }
-_BOUNDS = {Rung.DAY: ("day", "date"), Rung.HOUR: ("hour", "timestamptz"), Rung.EVENT: ("occurred_at", "timestamptz")}
+_BOUNDS = {
+    Rung.TOTAL: ("", ""),
+    Rung.DAY: ("day", "date"),
+    Rung.HOUR: ("hour", "timestamptz"),
+    Rung.EVENT: ("occurred_at", "timestamptz"),
+}
 _OWNER = "JOIN (SELECT id AS campaign_id, merchant_id AS owner_id FROM campaign) AS owner USING (campaign_id)"
+_TABLES = {Rung.TOTAL: "campaign_total", Rung.HOUR: "campaign_hour", Rung.EVENT: "event"}
 _INTERVAL_DAYS = {Interval.DAY: 1, Interval.WEEK: 7}
 
 
@@ -61,14 +67,17 @@ class _Subject:
     day_parts: frozenset[Breakdown] = frozenset()
 
     def table(self, rung: Rung) -> str:
-        tables = {Rung.DAY: self.days, Rung.HOUR: "campaign_hour", Rung.EVENT: "event"}
-        return tables[rung] if rung is Rung.DAY or self.owner is None else f"{tables[rung]} {self.owner}"
+        if rung is Rung.DAY:
+            return self.days
+        return _TABLES[rung] if self.owner is None else f"{_TABLES[rung]} {self.owner}"
 
     def id_of(self, rung: Rung) -> str:
         return self.day_id if rung is Rung.DAY else self.id
 
     def widest(self, breakdown: Breakdown | None) -> Rung:
-        return Rung.DAY if breakdown is None or breakdown in self.day_parts else Rung.HOUR
+        if breakdown is None:
+            return Rung.TOTAL
+        return Rung.DAY if breakdown in self.day_parts else Rung.HOUR
 
 
 _BY_DAY = frozenset({Breakdown.DAY_OF_WEEK, Breakdown.DAY, Breakdown.WEEK})
@@ -123,18 +132,18 @@ class PerformanceStore:
     ) -> list[tuple[int, float]]:
         """Return the ids and values of the best campaigns by one of CALCULATED; those without a value are left out."""
         metric = CALCULATED[by]
-        rows, arguments = _rows(_CAMPAIGN, window, names=tuple(dict.fromkeys(("sent", *metric.measures))))
+        rows, arguments = _rows(_CAMPAIGN, window, names=_read_by(metric, sent=minimum_sent > 0))
+        having = f"HAVING sum(sent) >= ${len(arguments) + 2}" if minimum_sent > 0 else ""
         statement = f"""
             SELECT id, value
             FROM (
-                SELECT id, {metric.sql} AS value FROM ({rows}) AS r
-                GROUP BY id HAVING sum(sent) >= ${len(arguments) + 1}
+                SELECT id, {metric.sql} AS value FROM ({rows}) AS r GROUP BY id {having}
             ) AS v
             WHERE value IS NOT NULL
             ORDER BY value {"ASC" if metric.lowest_first else "DESC"}, id
-            LIMIT ${len(arguments) + 2}
+            LIMIT ${len(arguments) + 1}
         """
-        found = await self._database.fetch(statement, *arguments, minimum_sent, first)
+        found = await self._database.fetch(statement, *arguments, first, *([minimum_sent] if minimum_sent > 0 else []))
         return [(row["id"], row["value"]) for row in found]
 
     async def cohorts(
@@ -180,6 +189,10 @@ def _rows(
         for span in ladder(window, widest=subject.widest(by))
     ]
     return " UNION ALL ".join(selects), arguments
+
+
+def _read_by(metric: Ratio, *, sent: bool) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*metric.measures, *(["sent"] if sent else [])]))
 
 
 def _part_of(rung: Rung, by: Breakdown | None) -> str:

@@ -30,6 +30,7 @@ EVENT_COLUMNS = (
 )
 
 type HourKey = tuple[int, datetime, str, int]
+type CampaignKey = tuple[int]
 type DayKey = tuple[int, date]
 type MerchantKey = tuple[int, date, int]
 type ConversionKey = tuple[int, int, date]
@@ -49,11 +50,13 @@ class Groups:
         self.hours: dict[HourKey, list[int]] = {}
         self.merchants: dict[MerchantKey, list[int]] = {}
         self.days: dict[DayKey, list[int]] = {}
+        self.campaigns: dict[CampaignKey, list[int]] = {}
         self.conversions: Counter[ConversionKey] = Counter()
         merchant_of = self._add(records)
         for (campaign, hour, _, channel), measures in self.hours.items():
             day = hour.date()
             _merge(self.days, (campaign, day), measures)
+            _merge(self.campaigns, (campaign,), measures)
             _merge(self.merchants, (merchant_of[campaign], day, channel), measures)
 
     def _add(self, records: Iterable[EventRecord]) -> dict[int, int]:
@@ -112,6 +115,7 @@ ADD_HOURS = _upsert(
     _MEASURE_TYPES,
 )
 ADD_DAYS = _upsert("campaign_day", {"campaign_id": "bigint", "day": "date"}, _MEASURE_TYPES)
+ADD_CAMPAIGNS = _upsert("campaign_total", {"campaign_id": "bigint"}, _MEASURE_TYPES)
 ADD_MERCHANT_DAYS = _upsert(
     "merchant_day", {"merchant_id": "bigint", "day": "date", "channel": "smallint"}, _MEASURE_TYPES
 )
@@ -146,6 +150,7 @@ async def add_to_totals(connection: Connection, records: Iterable[EventRecord]) 
     await connection.execute(ADD_HOURS, *_columns(groups.hours))
     await connection.execute(ADD_DAYS, *_columns(groups.days))
     await connection.execute(ADD_MERCHANT_DAYS, *_columns(groups.merchants))
+    await connection.execute(ADD_CAMPAIGNS, *_columns(groups.campaigns))
 
 
 async def _add_conversions(connection: Connection, conversions: Counter[ConversionKey]) -> None:

@@ -67,9 +67,10 @@ EVERYTHING = Window()
 class Rung(IntEnum):
     """What a part of a window is read from, the widest first."""
 
-    DAY = 0
-    HOUR = 1
-    EVENT = 2
+    TOTAL = 0
+    DAY = 1
+    HOUR = 2
+    EVENT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,10 @@ class Span:
 
 
 def ladder(window: Window, *, widest: Rung = Rung.DAY) -> tuple[Span, ...]:
-    """Return the disjoint spans that make up a window: whole days, then whole hours, then ragged edges."""
+    """Return the disjoint spans that make up a window: all time, or whole days, then whole hours, then ragged edges."""
+    if window == EVERYTHING:
+        return (Span(widest, None, None),)
+    widest = max(widest, Rung.DAY)
     return tuple(_climb(window.from_, window.to, tuple(Rung)[widest:]))
 
 

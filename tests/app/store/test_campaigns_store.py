@@ -21,8 +21,8 @@ CATALOGUE = """
            CASE WHEN n % 2 = 0 THEN '{1}' ELSE '{1,2}' END::smallint[], n,
            CASE WHEN n % 3 > 0 THEN timestamptz '2026-01-01Z' + (n % 4) * interval '1 day' END
     FROM generate_series(1, 23) n;
-    INSERT INTO campaign_day (campaign_id, day, slot, delivered, converted, revenue_micros, reward_micros)
-    SELECT n, date '2026-01-01' + d, d, 100, n % 3, (n % 4) * 1000000, CASE WHEN n % 5 > 0 THEN 700000 ELSE 0 END
+    INSERT INTO campaign_total (campaign_id, slot, delivered, converted, revenue_micros, reward_micros)
+    SELECT n, d, 100, n % 3, (n % 4) * 1000000, CASE WHEN n % 5 > 0 THEN 700000 ELSE 0 END
     FROM generate_series(1, 18) n, generate_series(0, 1) d;
     INSERT INTO app_user (external_id, segment, timezone, attributes, latitude, longitude) VALUES
         ('ann', 'vip', 'Europe/Paris', '{"age": 30}', 1.5, 2.5),

@@ -39,11 +39,14 @@ FILLING = [
     """,
     f"""
     INSERT INTO campaign_day (campaign_id, day, slot, {MEASURES})
-    SELECT c, date '2025-12-01' + d, 0, 9, 8, 7 FROM generate_series(0, 19) d, generate_series(1, 1000) c
+    SELECT c, date '2025-12-01' + d, 0, 9, 8, 7 FROM generate_series(0, 99) d, generate_series(1, 1000) c ORDER BY d
     """,
     f"""
     INSERT INTO merchant_day (merchant_id, day, channel, slot, {MEASURES})
-    SELECT m, date '2025-12-01' + d, 1, 0, 9, 8, 7 FROM generate_series(0, 19) d, generate_series(1, 1000) m
+    SELECT m, date '2025-12-01' + d, 1, 0, 9, 8, 7 FROM generate_series(0, 99) d, generate_series(1, 1000) m ORDER BY d
+    """,
+    f"""
+    INSERT INTO campaign_total (campaign_id, slot, {MEASURES}) SELECT c, 0, 9, 8, 7 FROM generate_series(1, 1000) c
     """,
     """
     INSERT INTO campaign_cohort (campaign_id, interval_days, cohort, period, slot, users)
@@ -152,6 +155,7 @@ async def indexes_of(connection) -> Callable[[Callable[[Any], Awaitable[object]]
     return read
 
 
+WEEK = Window(START + timedelta(days=3), START + timedelta(days=10))
 HOURS = Window(START + timedelta(hours=3), START + timedelta(hours=6))
 EDGE = Window(START + timedelta(minutes=10), START + timedelta(minutes=50))
 USERS = [5, 17]
@@ -183,8 +187,14 @@ QUERIES: dict[str, dict[str, Callable[[Any], Awaitable[object]]]] = {
     "campaigns by start": {
         "campaign_by_start": lambda d: CampaignStore(d).campaign_page(order=CampaignOrder.STARTS_AT)
     },
-    "metrics of a campaign": {"campaign_day_pkey": lambda d: PerformanceStore(d).campaigns([7])},
-    "metrics of merchants": {"merchant_day_pkey": lambda d: PerformanceStore(d).merchants([7, 8])},
+    "metrics of a campaign": {"campaign_total_pkey": lambda d: PerformanceStore(d).campaigns([7])},
+    "metrics of a campaign's week": {"campaign_day_pkey": lambda d: PerformanceStore(d).campaigns([7], WEEK)},
+    "metrics of merchants": {"campaign_by_merchant": lambda d: PerformanceStore(d).merchants([7, 8])},
+    "metrics of a merchant's week": {"merchant_day_pkey": lambda d: PerformanceStore(d).merchants([7, 8], WEEK)},
+    "top campaigns of a week": {
+        "campaign_day_by_time": lambda d: PerformanceStore(d).top_campaigns("ROI", 10, window=WEEK)
+    },
+    "the portfolio's week": {"merchant_day_by_time": lambda d: PerformanceStore(d).portfolio(WEEK)},
     "segments of a campaign": {
         "campaign_hour_pkey": lambda d: PerformanceStore(d).campaign_parts([7], by=Breakdown.SEGMENT)
     },

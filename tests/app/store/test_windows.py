@@ -17,7 +17,7 @@ def test_a_ladder_covers_its_window_once(one: datetime, other: datetime) -> None
     if one == other:
         return
     window = Window(min(one, other), max(one, other))
-    spans = sorted(ladder(window), key=lambda span: span.from_)
+    spans = sorted(ladder(window, widest=Rung.TOTAL), key=lambda span: span.from_)
     assert (spans[0].from_, spans[-1].to) == (window.from_, window.to)
     assert all(span.from_ < span.to for span in spans)
     assert all(before.to == after.from_ for before, after in pairwise(spans))
@@ -29,6 +29,7 @@ def test_a_ladder_covers_its_window_once(one: datetime, other: datetime) -> None
 
 
 def test_open_ends_have_no_edge() -> None:
+    assert ladder(Window(), widest=Rung.TOTAL) == (Span(Rung.TOTAL, None, None),)
     assert ladder(Window()) == (Span(Rung.DAY, None, None),)
     at = datetime(2026, 1, 5, 3, 30, tzinfo=UTC)
     assert ladder(Window(at, None)) == (
