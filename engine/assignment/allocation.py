@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,13 +178,13 @@ def assign(
     holdout : the units that take part in no test, if any
     """
     if exposed is not None:
-        return Assignment(variant=exposed, reason=Reason.EXPOSED_BEFORE)
+        return _assignment(exposed, Reason.EXPOSED_BEFORE)
     if holdout is not None and holdout.holds(unit):
-        return Assignment(variant=None, reason=Reason.HELD_OUT)
+        return _assignment(None, Reason.HELD_OUT)
     if namespace is not None and not namespace.holds(unit):
-        return Assignment(variant=None, reason=Reason.EXCLUDED)
+        return _assignment(None, Reason.EXCLUDED)
     variant = allocated(unit)
-    return Assignment(variant=variant, reason=Reason.NOT_COVERED if variant is None else Reason.ALLOCATED)
+    return _assignment(variant, Reason.NOT_COVERED if variant is None else Reason.ALLOCATED)
 
 
 def moved_fraction(before: NDArray[np.int16], after: NDArray[np.int16]) -> float:
@@ -207,6 +208,11 @@ def choose(places: FloatArray, probabilities: FloatArray) -> NDArray[np.intp]:
     beyond = (places[:, None] >= ends).sum(axis=-1)
     last = probabilities.shape[-1] - 1 - np.argmax(probabilities[:, ::-1] > 0.0, axis=-1)
     return np.minimum(beyond, last)
+
+
+@lru_cache(maxsize=1_024)
+def _assignment(variant: int | None, reason: Reason) -> Assignment:
+    return Assignment(variant=variant, reason=reason)
 
 
 def _check(weights: Sequence[float], coverage: float) -> None:

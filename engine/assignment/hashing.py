@@ -19,6 +19,7 @@ type CodeArray = NDArray[np.uint8] | NDArray[np.uint16]
 
 POSITIONS = 10_000
 _TAIL = 3
+_UNMASKED = 48  # code units up to which it costs less to cut the state to 32 bits once, at the end
 _TAIL_SCALE = pow(PRIME, _TAIL, MASK + 1)
 _MOST_HEADS = 4_096
 _MOST_TAILS = 4_096
@@ -34,9 +35,14 @@ def fnv1a(text: str, *, state: int = OFFSET) -> int:
     text : any text; a character beyond the basic plane counts as its two surrogates
     state : the hash of what comes before the text, in [0, 2**32): fnv1a(a + b) = fnv1a(b, state=fnv1a(a))
     """
-    for code in _codes(text):
-        state = ((state ^ code) * PRIME) & MASK
-    return state
+    codes = _codes(text)
+    if len(codes) > _UNMASKED:
+        for code in codes:
+            state = ((state ^ code) * PRIME) & MASK
+        return state
+    for code in codes:
+        state = (state ^ code) * PRIME
+    return state & MASK
 
 
 def hash_fraction(unit: str, *, seed: str, version: int = 2) -> float:
@@ -89,7 +95,8 @@ def outcome_of_unit[Outcome](outcomes: Sequence[Outcome], *, seed: str) -> Calla
             state = (before + tails[tail][low_byte]) & MASK
         else:
             state = fnv1a(unit, state=start)
-            _remember(head, tail, start=start, heads=heads)
+            if len(heads) < _MOST_HEADS or len(tails) < _MOST_TAILS:
+                _remember(head, tail, start=start, heads=heads)
         leading = state // SPLIT
         return outcomes[((scaled[leading] + rows[leading][state % SPLIT]) & MASK) % POSITIONS]
 
@@ -130,9 +137,10 @@ def _remember(head: str, tail: str, *, start: int, heads: dict[str, tuple[int, i
     if head not in heads and len(heads) < _MOST_HEADS:
         state = fnv1a(head, state=start)
         heads[head] = (state * _TAIL_SCALE & MASK, state & 0xFF)
-    codes = _codes(tail)
-    if tail not in _TAILS and len(_TAILS) < _MOST_TAILS and isinstance(codes, bytes):
-        _TAILS[tail] = _changes(codes)
+    if tail not in _TAILS and len(_TAILS) < _MOST_TAILS:
+        codes = _codes(tail)
+        if isinstance(codes, bytes):  # a wider code touches more than the low byte of the state
+            _TAILS[tail] = _changes(codes)
 
 
 def _changes(codes: bytes) -> "array[int]":
