@@ -109,10 +109,10 @@ def tell(address: str, *, settings: Settings) -> None:
     """Print where to look, and the key."""
     key = settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else ""
     lines = (
-        f"  GraphiQL  {address}/graphql",
-        f'  Headers   {{"Authorization": "Bearer {key}"}}',
-        f"  Query     {QUERY}",
-        f"  Data      {settings.data_dir}",
+        f"  Look at   {address}/graphql",
+        f"  Key       {key}",
+        f"  Ask       {QUERY}",
+        f"  Data in   {settings.data_dir}",
         "Live traffic comes in all the while. Ctrl-C stops everything.",
     )
     typer.echo("\n".join(lines))
