@@ -1,7 +1,9 @@
 """The web process: everything made once, in one place, and every door mounted."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -11,6 +13,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.abtests.analyzing import Analyzing
+from app.abtests.assigning import Assigning
+from app.abtests.deciding import ExposureDeciding
+from app.abtests.definitions import Definitions
+from app.abtests.exposing import Exposing, Exposure
+from app.abtests.lifecycle import TestLifecycle
 from app.auth.auditing import Audit
 from app.auth.keys import KeyRing
 from app.auth.limiting import RateLimit
@@ -20,19 +28,26 @@ from app.campaigns.cohorts import CohortAnalysis
 from app.campaigns.editing import CampaignEditing
 from app.campaigns.metrics import CampaignMetrics
 from app.campaigns.portfolio import PortfolioAnalysis
-from app.errors import DomainError, Unavailable
+from app.errors import DomainError, InvalidInput, Unavailable
+from app.ingestion.batches import IncomingEvent
 from app.ingestion.endpoint import EventsEndpoint
+from app.ingestion.exposures import Chosen
 from app.ingestion.pipeline import Ingestion
+from app.ofrep.endpoints import FlagEvaluation, flag_routes
 from app.operations.doors import metrics_registry, operation_routes
 from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
+from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.settings import Settings
+from app.store.abtest_lists import TestLists
+from app.store.abtests import TestStore
 from app.store.access import AccessStore
 from app.store.campaigns import CampaignStore
 from app.store.catalogue import CatalogueStore
 from app.store.database import Database
 from app.store.events import EventStore
+from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
 from graph.context import Services
 from graph.http import graph_routes
@@ -66,17 +81,21 @@ class WebApplication:
     @asynccontextmanager
     async def _opened(self, _router: object) -> AsyncGenerator[None]:
         database = await open_database(self._settings)
+        broadcast = PostgresBroadcast(database)
         try:
-            services = make_services(database, self._clock)
-            self._doors = self._make_doors(database, services)
-            yield
-            await services.ingestion.drain()
+            await broadcast.start()
+            async with assembled(database, broadcast, self._clock) as assembly:
+                self._doors = self._make_doors(database, assembly)
+                yield
         finally:
+            await broadcast.close()
             await database.close()
 
-    def _make_doors(self, database: Database, services: Services) -> Starlette:
+    def _make_doors(self, database: Database, assembly: "Assembly") -> Starlette:
+        services = assembly.services
         routes = [
             *graph_routes(self._operations, services),
+            *flag_routes(FlagEvaluation(assembly.assigning, services.exposing)),
             self._events_route(services.ingestion),
             *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
         ]
@@ -116,17 +135,87 @@ async def open_database(settings: Settings) -> Database:
     )
 
 
-def make_services(database: Database, clock: Clock) -> Services:
-    """Return the use cases on an open database."""
-    campaigns, performance, access = CampaignStore(database), PerformanceStore(database), AccessStore(database)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The use cases on one database, and what they share."""
+
+    services: Services
+    assigning: Assigning
+
+
+@asynccontextmanager
+async def assembled(database: Database, broadcast: Broadcast, clock: Clock) -> AsyncGenerator[Assembly]:
+    """Put the use cases together; what is on its way is stored before the context is left."""
+    campaigns, tests = CampaignStore(database), TestStore(database)
+    definitions = Definitions(tests, broadcast)
+    assigning = Assigning(definitions, tests=tests, users=campaigns, clock=clock)
+    deciding = TestsDecide(ExposureDeciding(assigning, tests=tests, broadcast=broadcast))
+    ingestion = Ingestion(EventStore(database), clock, broadcast=broadcast, deciding=deciding)
+    exposing = Exposing(assigning, partial(_record_exposure, ingestion))
+    await definitions.start()
+    try:
+        services = _services(database, broadcast, clock, ingestion=ingestion, exposing=exposing)
+        yield Assembly(services=services, assigning=assigning)
+        await ingestion.drain()
+    finally:
+        await definitions.close()
+
+
+def _services(
+    database: Database, broadcast: Broadcast, clock: Clock, *, ingestion: Ingestion, exposing: Exposing
+) -> Services:
+    campaigns, performance, tests = CampaignStore(database), PerformanceStore(database), TestStore(database)
+    audit = Audit(AccessStore(database))
+    lifecycle = TestLifecycle(database, tests=tests, campaigns=campaigns, audit=audit, broadcast=broadcast, clock=clock)
     return Services(
         campaigns=campaigns,
-        editing=CampaignEditing(campaigns, CatalogueStore(database), audit=Audit(access), clock=clock),
+        editing=CampaignEditing(campaigns, CatalogueStore(database), audit=audit, clock=clock),
         metrics=CampaignMetrics(performance, clock),
         cohorts=CohortAnalysis(performance),
         portfolio=PortfolioAnalysis(performance, campaigns, clock),
-        ingestion=Ingestion(EventStore(database), clock),
+        ingestion=ingestion,
+        tests=tests,
+        test_lists=TestLists(database, tests),
+        lifecycle=lifecycle,
+        analyzing=Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock),
+        exposing=exposing,
     )
+
+
+class TestsDecide:
+    """What ingestion asks of the tests, answered by them."""
+
+    __test__ = False
+
+    def __init__(self, deciding: ExposureDeciding) -> None:
+        self._deciding = deciding
+
+    async def choose(self, test_id: int, user_id: str) -> Chosen:
+        """Return the variant of a unit."""
+        decision = await self._deciding.choose(test_id, user_id)
+        if decision is None or decision.variant is None:
+            return Chosen(None, reason="not running" if decision is None else str(decision.reason))
+        return Chosen(decision.variant.key, decision.probability)
+
+    async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
+        """Take note of what somebody else decided."""
+        await self._deciding.notice(named)
+
+
+async def _record_exposure(ingestion: Ingestion, exposure: Exposure) -> None:
+    event = IncomingEvent(
+        id=exposure.id,
+        type="EXPOSED",
+        occurred_at=exposure.occurred_at,
+        user_id=exposure.user_id,
+        test_id=exposure.test_key,
+        variant_key=exposure.variant_key,
+        probability=exposure.probability,
+        properties=exposure.context,
+    )
+    receipt = await ingestion.record([event])
+    if receipt.rejected:
+        raise InvalidInput(f"The exposure could not be recorded: {receipt.rejected[0].message}")
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:

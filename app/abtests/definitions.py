@@ -8,13 +8,13 @@ from functools import cached_property
 
 import structlog
 
-from app.abtests.lifecycle import TESTS_TOPIC
 from app.abtests.targeting import Targeting, compile_targeting
 from app.errors import DomainErrors
 from app.runtime.broadcast import Broadcast
 from app.store.abtests import TestDefinition, TestStore
 from app.store.database import is_unavailable
 from app.store.models.codes import TestStatus
+from app.store.notifications import TESTS
 from engine.assignment.allocation import (
     Holdout,
     Namespace,
@@ -128,7 +128,7 @@ class Definitions:
         self._replace(kept | found)
 
     async def _follow(self, following: asyncio.Event) -> None:
-        with self._broadcast.subscribe(TESTS_TOPIC) as changes:
+        with self._broadcast.subscribe(TESTS) as changes:
             await self.reload()
             following.set()
             while True:

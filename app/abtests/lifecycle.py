@@ -17,11 +17,8 @@ from app.store.abtests import TestDefinition, TestRow, TestStore
 from app.store.campaigns import CampaignStore
 from app.store.database import Connection, Database
 from app.store.models.codes import AllocationPolicy, TestStatus
+from app.store.notifications import TEST_TOTALS, TESTS
 
-TESTS_TOPIC = "tests"
-"""Announced with a test's id when its definition or state changes."""
-TOTALS_TOPIC = "test_totals"
-"""Announced with a test's id when its totals change."""
 DEFAULT_FLOOR = 0.2
 """The floor of a bandit, over all variants: each has at least this share divided by their number."""
 
@@ -186,8 +183,8 @@ class TestLifecycle:
         await self._audit.record(connection, principal, action=action, subject=("test", test_id), **states)
 
     async def _changed(self, test_id: int) -> TestDefinition:
-        await self._broadcast.publish(TESTS_TOPIC, [str(test_id)])
-        await self._broadcast.publish(TOTALS_TOPIC, [str(test_id)])
+        await self._broadcast.publish(TESTS, [str(test_id)])
+        await self._broadcast.publish(TEST_TOTALS, [str(test_id)])
         return await self.definition(test_id)
 
 

@@ -11,12 +11,15 @@ from asyncpg.pgproto.pgproto import UUID
 from app.ingestion.batches import Incoming, IncomingEvent
 from app.ingestion.checking import LATEST_AHEAD, check, to_micros, to_properties
 from app.ingestion.counters import count, count_commit
+from app.ingestion.exposures import Deciding, Undecided, decide_exposures
 from app.ingestion.references import KnownUsers, References, find_references, unknown_user
 from app.ingestion.rejections import Receipt, Rejected, Rejection
 from app.ingestion.writer import GroupCommit
+from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
-from app.store.events import EventDraft, EventStore
+from app.store.events import Appended, EventDraft, EventStore
 from app.store.models.codes import Channel, EventType
+from app.store.notifications import CAMPAIGN_TOTALS, TEST_TOTALS
 
 _TYPES = {kind.name: int(kind) for kind in EventType}
 _CHANNELS: dict[str | None, int] = {channel.name: int(channel) for channel in Channel} | {None: 0}
@@ -36,11 +39,19 @@ class Request:
 
 
 class Ingestion:
-    """Records events: once by the sender's id, durably, with the totals that count them."""
+    """Records events: once by the sender's id, durably, with the totals that count them.
 
-    def __init__(self, store: EventStore, clock: Clock) -> None:
+    `broadcast` is told whose totals changed; `deciding` chooses for exposures that name no variant, which are else
+    refused.
+    """
+
+    def __init__(
+        self, store: EventStore, clock: Clock, *, broadcast: Broadcast | None = None, deciding: Deciding | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._broadcast = broadcast
+        self._deciding = deciding
         self._users = KnownUsers(store)
         self._writer = GroupCommit(self._store_merged)
 
@@ -78,18 +89,37 @@ class Ingestion:
         merged = Merged(references, users)
         for request in requests:
             merged.add(request)
-        duplicates = await self._store.append(merged.drafts)
+        appended = await self._store.append(merged.drafts)
         count_commit(len(merged.drafts))
-        return [merged.receipt(number, duplicates) for number in range(len(requests))]
+        await self._announce(appended)
+        return [merged.receipt(number, appended.duplicates) for number in range(len(requests))]
+
+    async def _announce(self, appended: Appended) -> None:
+        if self._broadcast is None:
+            return
+        for topic, ids in ((TEST_TOTALS, appended.tests), (CAMPAIGN_TOTALS, appended.campaigns)):
+            if ids:
+                await self._broadcast.publish(topic, map(str, ids))
 
     async def _resolve(self, requests: Sequence[Request]) -> tuple[References, Mapping[str, int]]:
         references = await find_references(self._store, [event for r in requests for event in r.events.values()])
         for request in requests:
             _drop_faults(request, references)
+            await self._decide(request, references)
         users = await self._users.find({event.user_id for r in requests for event in r.events.values()})
         for request in requests:
             _drop_unknown_users(request, users)
         return references, users
+
+    async def _decide(self, request: Request, references: References) -> None:
+        if not any(event.type == "EXPOSED" for event in request.events.values()):
+            return
+        decided = await decide_exposures(request.events, references.tests, self._deciding or Undecided())
+        for index, event in decided.items():
+            if isinstance(event, Rejection):
+                request.drop(index, event)
+            else:
+                request.events[index] = event
 
 
 class Merged:

@@ -33,6 +33,7 @@ class DropReason(StrEnum):
     UNKNOWN_TEST = "unknown_test"
     UNKNOWN_VARIANT = "unknown_variant"
     UNKNOWN_USER = "unknown_user"
+    NOT_IN_TEST = "not_in_test"
 
 
 STEPS = {
@@ -51,10 +52,11 @@ STEPS = {
     DropReason.UNKNOWN_TEST: Step.RESOLVE,
     DropReason.UNKNOWN_VARIANT: Step.RESOLVE,
     DropReason.UNKNOWN_USER: Step.RESOLVE,
+    DropReason.NOT_IN_TEST: Step.RESOLVE,
 }
 """At which step each reason drops an event."""
 
-NOT_FOUND = frozenset({reason for reason, step in STEPS.items() if step is Step.RESOLVE})
+NOT_FOUND = frozenset({reason for reason in DropReason if reason.startswith("unknown_") and reason != "unknown_field"})
 
 
 @dataclass(frozen=True, slots=True)

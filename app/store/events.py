@@ -1,10 +1,12 @@
 """Storing events: each sender's id once, with the totals that count it, in one durable transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import cast
 
+from app.store import unit_metrics
 from app.store.database import Connection, Database
 from app.store.partitions import EventPartitions
 from app.store.retrying import retrying
@@ -25,7 +27,11 @@ NEW_USERS = """
     INSERT INTO app_user (external_id) SELECT unnest($1::text[])
     ON CONFLICT (external_id) DO NOTHING RETURNING external_id, id
 """
-SEGMENTS = "SELECT id, segment FROM app_user WHERE id = ANY($1::bigint[])"
+# Thousands of ids: a look-up each. `= ANY` would be planned anew each time, at a cost for each of them.
+SEGMENTS = """
+    SELECT u.id, u.segment FROM unnest($1::bigint[]) AS i(id)
+    CROSS JOIN LATERAL (SELECT id, segment FROM app_user WHERE id = i.id OFFSET 0) AS u
+"""
 
 # Which of these keys were there already. In key order, so that of two writers with keys in common one waits for the
 # other and none in a circle.
@@ -46,6 +52,22 @@ class CampaignReference:
     id: int
     merchant_id: int
     offer_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What came of storing events: the keys that were there already, and whose totals changed."""
+
+    duplicates: set[object]
+    tests: set[int]
+    campaigns: set[int]
+
+
+NOTHING_APPENDED = Appended(set(), set(), set())
+_USER, _CAMPAIGN = EVENT_COLUMNS.index("user_id"), EVENT_COLUMNS.index("campaign_id")
+_UNIT_EVENT: Callable[[EventDraft], unit_metrics.UnitEvent] = itemgetter(
+    *(EVENT_COLUMNS.index(name) for name in ("user_id", "test_id", "type", "occurred_at"))
+)
 
 
 class EventStore:
@@ -88,27 +110,30 @@ class EventStore:
         elsewhere = set(external_ids) - made.keys()
         return made | (await self.users(elsewhere) if elsewhere else {})
 
-    async def append(self, drafts: Sequence[EventDraft]) -> set[object]:
-        """Store events with different keys and return the keys that were there already; durable when it returns."""
-        return await retrying(lambda: self._append(drafts), before_retry=self._partitions.forget) if drafts else set()
+    async def append(self, drafts: Sequence[EventDraft]) -> Appended:
+        """Store events with different keys; durable when it returns."""
+        if not drafts:
+            return NOTHING_APPENDED
+        return await retrying(lambda: self._append(drafts), before_retry=self._partitions.forget)
 
-    async def _append(self, drafts: Sequence[EventDraft]) -> set[object]:
+    async def _append(self, drafts: Sequence[EventDraft]) -> Appended:
         keys = [draft[0] for draft in drafts]
         times = [draft[1] for draft in drafts]
         await self._partitions.ensure(cast("list[datetime]", times))
         async with self._database.transaction() as connection:
+            await unit_metrics.share_tests(connection)
             duplicates = {row[0] for row in await connection.fetch(NEW_KEYS, keys, times)}
-            await _insert(
-                connection, [draft for draft in drafts if draft[0] not in duplicates] if duplicates else drafts
-            )
-        return duplicates
+            new = [draft for draft in drafts if draft[0] not in duplicates] if duplicates else drafts
+            tests = await _insert(connection, new) if new else set[int]()
+        campaigns = {cast("int", draft[_CAMPAIGN]) for draft in new if draft[_CAMPAIGN] is not None}
+        return Appended(duplicates, tests, campaigns)
 
 
-async def _insert(connection: Connection, drafts: Sequence[EventDraft]) -> None:
-    if not drafts:
-        return
-    users = {draft[2] for draft in drafts}
+async def _insert(connection: Connection, drafts: Sequence[EventDraft]) -> set[int]:
+    users = {draft[_USER] for draft in drafts}
     segments = {row[0]: (row[1],) for row in await connection.fetch(SEGMENTS, list(users))}
-    records: list[EventRecord] = [draft + segments[draft[2]] for draft in drafts]
+    records: list[EventRecord] = [draft + segments[draft[_USER]] for draft in drafts]
     await connection.copy_records_to_table("event", records=records, columns=EVENT_COLUMNS)
+    concerned = await unit_metrics.lock_units(connection, map(_UNIT_EVENT, drafts))
     await add_to_totals(connection, records)
+    return await unit_metrics.count_units(connection, concerned)

@@ -14,6 +14,12 @@ from app.runtime.broadcast import Change, Subscribers
 from app.store.database import Database
 
 CHANNEL = "winnow"
+TESTS = "tests"
+"""Announced with a test's id when its definition, state or shares change."""
+TEST_TOTALS = "test_totals"
+"""Announced with a test's id when its totals change."""
+CAMPAIGN_TOTALS = "campaign_totals"
+"""Announced with a campaign's id when its totals change."""
 LARGEST_PAYLOAD = 7_999
 """Bytes; PostgreSQL refuses 8,000."""
 LONGEST_ID = 1_000

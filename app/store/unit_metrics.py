@@ -4,17 +4,30 @@ A unit's rows are recomputed from its events whenever one of them could matter, 
 added to the totals: so the totals depend on the set of events alone, whatever their order, repetition or delay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from app.store.database import Connection
+from app.store.models.codes import EventType
+
+EXPOSED = int(EventType.EXPOSED)
 
 # Users whose events may meet an exposure that another transaction is storing: their rows are the lock. Taken after the
 # events are inserted and before anything is read, in one order, so that of two transactions the second sees the first.
 LOCK_USERS = "SELECT id FROM app_user WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 
-# A test's start recomputes what came before it, so a test and its first events wait for each other.
-LOCK_TESTS = "SELECT id FROM ab_test WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE"
+# Storing events shares this lock and a test's start holds it alone: a start recomputes what came before, and must see
+# all of it; and what comes after it must see that the test has started.
+SHARE_TESTS = "SELECT pg_advisory_xact_lock_shared($1)"
+HOLD_TESTS = "SELECT pg_advisory_xact_lock($1)"
+TESTS_LOCK = 0x57494E4E_0002
+
+METRIC_EVENTS = """
+SELECT event AS type FROM ab_test_metric m JOIN ab_test t ON t.id = m.test_id WHERE t.started_at IS NOT NULL
+UNION
+SELECT denominator FROM ab_test_metric m JOIN ab_test t ON t.id = m.test_id
+WHERE t.started_at IS NOT NULL AND denominator IS NOT NULL
+"""
 
 EXPOSED_USERS = """
 SELECT DISTINCT user_id FROM event WHERE test_id = $1 AND type = 8 AND user_id > $2 ORDER BY user_id LIMIT $3
@@ -182,19 +195,30 @@ stored AS (
 """
 
 
-async def affected_pairs(
-    connection: Connection,
-    user_ids: Sequence[int],
-    test_ids: Sequence[int | None],
-    *,
-    types: Sequence[int],
-    occurred_at: Sequence[datetime],
-) -> list[tuple[int, int]]:
-    """Return the (test, user) pairs whose unit metrics the newly stored events can change."""
-    await connection.execute(LOCK_TESTS, sorted({test for test in test_ids if test is not None}))
-    await connection.execute(LOCK_USERS, sorted(set(user_ids)))
-    rows = await connection.fetch(AFFECTED_PAIRS, user_ids, test_ids, types, occurred_at)
-    return [(row["test_id"], row["user_id"]) for row in rows]
+type UnitEvent = tuple[int, int | None, int, datetime]
+"""User, test named if any, event type, and when: what says whom an event can concern."""
+
+
+async def share_tests(connection: Connection) -> None:
+    """Keep tests from starting until the transaction ends; to be called before it reads anything of tests."""
+    await connection.execute(SHARE_TESTS, TESTS_LOCK)
+
+
+async def lock_units(connection: Connection, events: Iterable[UnitEvent]) -> list[UnitEvent]:
+    """Return the new events that can concern a test, their users locked; to be called before other rows are locked."""
+    types = {row["type"] for row in await connection.fetch(METRIC_EVENTS)}
+    concerned = [event for event in events if event[2] in types or (event[2] == EXPOSED and event[1] is not None)]
+    if concerned:
+        await connection.execute(LOCK_USERS, sorted({event[0] for event in concerned}))
+    return concerned
+
+
+async def count_units(connection: Connection, events: Sequence[UnitEvent]) -> set[int]:
+    """Bring the totals of tests up to date with new events of locked users; return the tests concerned."""
+    if not events:
+        return set()
+    rows = await connection.fetch(AFFECTED_PAIRS, *(list(column) for column in zip(*events, strict=True)))
+    return await update(connection, [(row["test_id"], row["user_id"]) for row in rows])
 
 
 async def update(connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[int]:
@@ -208,7 +232,8 @@ async def update(connection: Connection, pairs: Sequence[tuple[int, int]]) -> se
 
 
 async def rebuild_test(connection: Connection, test_id: int, *, batch: int = 5000) -> None:
-    """Recompute every unit that was ever exposed to a test; the caller holds the test's lock."""
+    """Recompute every unit that was ever exposed to a test, while no event is stored."""
+    await connection.execute(HOLD_TESTS, TESTS_LOCK)
     last = 0
     while users := [row["user_id"] for row in await connection.fetch(EXPOSED_USERS, test_id, last, batch)]:
         await update(connection, [(test_id, user) for user in users])

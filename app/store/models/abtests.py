@@ -1,4 +1,6 @@
 """Tests, their arms and metrics, and every decision kept about them."""
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownVariableType=false
+# Tortoise types neither its Meta nor the relations and JSON of its fields.
 
 from tortoise import fields
 from tortoise.fields.db_defaults import Now

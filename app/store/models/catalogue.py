@@ -1,4 +1,6 @@
 """Who offers what to whom: merchants, campaigns, users."""
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownVariableType=false
+# Tortoise types neither its Meta nor the relations and JSON of its fields.
 
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField

@@ -1,4 +1,6 @@
 """Work done in the background, and files on their way in."""
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownVariableType=false
+# Tortoise types neither its Meta nor the relations and JSON of its fields.
 
 from tortoise import fields
 from tortoise.fields.db_defaults import Now

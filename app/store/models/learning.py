@@ -1,4 +1,6 @@
 """What the models have learned and advise."""
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownVariableType=false
+# Tortoise types neither its Meta nor the relations and JSON of its fields.
 
 from tortoise import fields
 from tortoise.fields.db_defaults import Now

@@ -131,14 +131,16 @@ async def deliver(world: World, batch: Sequence[Event]) -> None:
                 for event in batch
             ],
         )
-        pairs = await unit_metrics.affected_pairs(
-            connection,
-            [world.users[event.user] for event in batch],
-            [world.test_id if event.of_test or event.type is EXPOSED else None for event in batch],
-            types=[int(event.type) for event in batch],
-            occurred_at=[event.at for event in batch],
-        )
-        await unit_metrics.update(connection, pairs)
+        units = [
+            (
+                world.users[event.user],
+                world.test_id if event.of_test or event.type is EXPOSED else None,
+                int(event.type),
+                event.at,
+            )
+            for event in batch
+        ]
+        await unit_metrics.count_units(connection, await unit_metrics.lock_units(connection, units))
 
 
 def counted(events: Sequence[Event]) -> dict[tuple[str, int, str], dict[str, float]]:

@@ -1,0 +1,41 @@
+"""Which variant an exposure is of that names none, and whether others decide too."""
+
+from collections.abc import Sequence
+
+from app.abtests.assigning import Assigning, Decision
+from app.errors import DomainErrors
+from app.runtime.broadcast import Broadcast
+from app.store.abtests import TestStore
+from app.store.notifications import TESTS
+
+
+class ExposureDeciding:
+    """Chooses for exposures as `assignUser` does, and notices when somebody else chooses differently."""
+
+    def __init__(self, assigning: Assigning, *, tests: TestStore, broadcast: Broadcast) -> None:
+        self._assigning = assigning
+        self._tests = tests
+        self._broadcast = broadcast
+
+    async def choose(self, test_id: int, user_id: str) -> Decision | None:
+        """Return the decision for a unit; None where the test does not run."""
+        try:
+            return await self._assigning.decide(test_id, user_id)
+        except DomainErrors:
+            return None
+
+    async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
+        """Mark tests in which a unit has another variant than its hash gives, so that exposures are looked up."""
+        foreign = sorted({test_id for test_id, user_id, key in named if self._is_foreign(test_id, user_id, key)})
+        if foreign:
+            await self._tests.mark_decided_elsewhere(foreign)
+            await self._broadcast.publish(TESTS, map(str, foreign))
+
+    def _is_foreign(self, test_id: int, user_id: str, key: str) -> bool:
+        test = self._assigning.test(test_id)
+        if test is None:
+            return True
+        if test.may_differ:
+            return False
+        index = test.variant_of(user_id)
+        return index is None or test.definition.variants[index].key != key

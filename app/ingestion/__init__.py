@@ -1,0 +1,1 @@
+"""Events on their way in: decoded, checked, stored once, counted."""

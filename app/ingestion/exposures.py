@@ -1,0 +1,66 @@
+"""Exposures on their way in: an exposure that names no variant asks Winnow, one that names it was decided elsewhere."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from app.ingestion.batches import IncomingEvent
+from app.ingestion.rejections import DropReason, Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The variant that Winnow chooses for a unit, and with what probability; or why it chooses none."""
+
+    variant_key: str | None
+    probability: float | None = None
+    reason: str | None = None
+
+
+class Deciding(Protocol):
+    """Port: what the tests decide, given by whoever puts the process together."""
+
+    async def choose(self, test_id: int, user_id: str) -> Chosen:
+        """Return the variant of a unit, by its external id."""
+        ...
+
+    async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
+        """Take note of units (test, user, variant's key) whose variant somebody else may have decided."""
+        ...
+
+
+class Undecided:
+    """Nobody decides: an exposure has to name its variant."""
+
+    async def choose(self, test_id: int, user_id: str) -> Chosen:
+        """Choose nothing."""
+        del test_id, user_id
+        return Chosen(None, reason="no test decides here")
+
+    async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
+        """Take no note."""
+
+
+async def decide_exposures(
+    events: Mapping[int, IncomingEvent], tests: Mapping[str, int], deciding: Deciding
+) -> dict[int, IncomingEvent | Rejection]:
+    """Return, by place, exposures with the variant chosen for them, or why they are refused; others are left out."""
+    exposed = [(index, event) for index, event in events.items() if event.type == "EXPOSED"]
+    await deciding.notice(list(_named((event for _, event in exposed), tests)))
+    return {index: await _decided(event, tests, deciding) for index, event in exposed if event.variant_key is None}
+
+
+def _named(events: Iterable[IncomingEvent], tests: Mapping[str, int]) -> Iterable[tuple[int, str, str]]:
+    for event in events:
+        if event.variant_key is not None and event.test_id is not None:
+            yield tests[event.test_id], event.user_id, event.variant_key
+
+
+async def _decided(event: IncomingEvent, tests: Mapping[str, int], deciding: Deciding) -> IncomingEvent | Rejection:
+    chosen = await deciding.choose(tests[event.test_id or ""], event.user_id)
+    if chosen.variant_key is None:
+        message = f"This user has no variant in the test ({chosen.reason}): send no exposure, or name the variant."
+        return Rejection(DropReason.NOT_IN_TEST, message, "variantKey", event.id)
+    return msgspec.structs.replace(event, variant_key=chosen.variant_key, probability=chosen.probability)
