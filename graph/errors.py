@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -35,16 +36,22 @@ class UserErrorCode(Enum):
 _USER_CODES = frozenset(UserErrorCode.__members__)
 
 
+@dataclass(frozen=True, slots=True)
+class UserProblem:
+    """A DomainError as data: an exception among a field's values would be raised."""
+
+    code: UserErrorCode
+    message: str
+    path: Sequence[str]
+
+
 @strawberry.type(description="One thing wrong with what was asked for.")
 class UserError:
-    """A DomainError in a payload."""
+    """The row is a UserProblem."""
 
-    code: UserErrorCode = reading("The kind of problem.", lambda problem: UserErrorCode(problem.code.value))
+    code: UserErrorCode = reading("The kind of problem.")
     message: str = reading("What is wrong and what to do, in words.")
-    path: list[str] = reading(
-        "The input's field at fault, outermost first; empty where no single field is.",
-        lambda problem: list(problem.path),
-    )
+    path: list[str] = reading("The input's field at fault, outermost first; empty where no single field is.")
 
 
 def problems_of(error: Exception) -> Sequence[DomainError]:
@@ -58,12 +65,12 @@ def problems_of(error: Exception) -> Sequence[DomainError]:
     return (unavailable(error),) if is_unavailable(error) else ()
 
 
-def user_problems(error: Exception) -> Sequence[DomainError]:
-    """Return the refusals that a payload can carry; raise the error itself where it cannot."""
+def user_problems(error: Exception) -> Sequence[UserProblem]:
+    """Return the refusals as a payload carries them; raise the error itself where it cannot."""
     problems = problems_of(error)
     if not problems or any(problem.code.value not in _USER_CODES for problem in problems):
         raise error
-    return problems
+    return [UserProblem(UserErrorCode(one.code.value), one.message, list(one.path)) for one in problems]
 
 
 def format_error(error: GraphQLError) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from app.errors import DomainError
-from graph.errors import user_problems
+from graph.errors import UserProblem, user_problems
 from graph.fields import related
 
 
@@ -15,7 +14,7 @@ class Payload[Thing]:
     """The changed thing, or what was wrong."""
 
     thing: Thing | None
-    errors: Sequence[DomainError] = ()
+    errors: Sequence[UserProblem] = ()
 
 
 def payload(description: str) -> Any:

@@ -29,7 +29,7 @@ class TestFilterInput:
 class SampleSizeInput:
     """Becomes a `SizeQuestion`."""
 
-    kind: MetricKind | None = strawberry.field(default=MetricKind.CONVERSION, description="What a unit's value is.")
+    kind: MetricKind = strawberry.field(default=MetricKind.CONVERSION, description="What a unit's value is.")
     baseline: float = strawberry.field(description="The control's expected value; for a conversion a fraction.")
     standard_deviation: float | None = strawberry.field(
         default=UNSET, description="Of one unit's value, the metric's unit; needed unless it is a conversion."
@@ -160,7 +160,7 @@ def test_draft(given: CreateTestInput) -> TestDraft:
 def size_question(given: SampleSizeInput) -> SizeQuestion:
     """Return what the calculator is asked; null stands for the default."""
     return SizeQuestion(
-        kind=_or(given.kind, MetricKind.CONVERSION),
+        kind=given.kind,
         baseline=given.baseline,
         minimum_detectable_effect=given.minimum_detectable_effect,
         standard_deviation=_or(given.standard_deviation, None),

@@ -9,13 +9,13 @@ import strawberry
 
 from app.abtests.analyzing import SavedAnalysis
 from app.auth.principals import Permission
-from app.errors import DomainError, InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound
 from app.store.abtests import TestDefinition
 from app.store.cursors import askable
 from graph.abtests import inputs, rows, types
 from graph.abtests.queries import Reference, found_test, test_number
 from graph.context import Context
-from graph.errors import UserError, user_problems
+from graph.errors import UserError, UserProblem, user_problems
 from graph.fields import answers, reading, related
 from graph.identifiers import Kind, decode
 from graph.payloads import Payload, payload, refused
@@ -63,7 +63,7 @@ class Assigned:
 
     assignment: rows.Decided | None = None
     reason: str | None = None
-    errors: Sequence[DomainError] = ()
+    errors: Sequence[UserProblem] = ()
 
 
 @strawberry.type(description="The assignment, or why there is none.")

@@ -290,7 +290,7 @@ class Assignment:
 
     test: ABTest = related("The test.", through=attrgetter("definition"))
     variant: Variant = reading("The variant.")
-    user_id: str = reading("The caller's own id of the unit.")
+    user_id: strawberry.ID = reading("The caller's own id of the unit.")
     assigned_at: datetime = reading("When it was decided, UTC.")
     probability: float = reading("With which probability, a fraction.")
     policy_version: int = reading("By which policy version.")

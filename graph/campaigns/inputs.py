@@ -96,7 +96,7 @@ class UpdateCampaignInput:
     targeting: JSON | None = strawberry.field(default=UNSET, description="Whom it is for: any JSON object.")
 
 
-@strawberry.input(description="A user to be created or brought up to date. What is absent or null stays as it is.")
+@strawberry.input(description="A user to be created or brought up to date. Absent: unchanged; null: cleared.")
 class UserInput:
     """Becomes an `editing.UserDraft`."""
 
@@ -171,11 +171,11 @@ def user_draft(given: UserInput) -> editing.UserDraft:
     """Return the user as the use case takes it."""
     return editing.UserDraft(
         external_id=given.external_id,
-        segment=_or_none(given.segment),
-        timezone=_or_none(given.timezone),
-        attributes=_or_none(given.attributes),
-        latitude=_or_none(given.latitude),
-        longitude=_or_none(given.longitude),
+        segment=_or_unset(given.segment),
+        timezone=_or_unset(given.timezone),
+        attributes=_or_unset(given.attributes),
+        latitude=_or_unset(given.latitude),
+        longitude=_or_unset(given.longitude),
     )
 
 

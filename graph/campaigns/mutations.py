@@ -8,11 +8,10 @@ import strawberry
 
 from app.auth.principals import Permission
 from app.campaigns.editing import Upserted
-from app.errors import DomainError
 from app.store.campaigns import CampaignRow, MerchantRow
 from graph.campaigns import inputs, types
 from graph.context import Context
-from graph.errors import UserError, user_problems
+from graph.errors import UserError, UserProblem, user_problems
 from graph.fields import answers, reading, related
 from graph.identifiers import Kind, decode
 from graph.payloads import Payload, payload, refused
@@ -49,7 +48,7 @@ class UpsertUsers:
     """How many users were made and changed: none where there are errors."""
 
     upserted: Upserted
-    errors: Sequence[DomainError] = ()
+    errors: Sequence[UserProblem] = ()
 
 
 @strawberry.type(description="How many users were created and updated.")

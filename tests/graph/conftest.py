@@ -1,14 +1,18 @@
 """The graph in this process, on a real database; and a small catalogue to ask about."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from app.asgi import make_services
+from app.asgi import assembled
 from app.auth.principals import Principal, Role
+from app.ingestion.batches import read_mappings
+from app.runtime.broadcast import LocalBroadcast
 from app.runtime.clock import SystemClock
 from app.runtime.settings import Settings
 from app.store.database import Database
@@ -26,9 +30,10 @@ def schema() -> GraphSchema:
     return build_schema()
 
 
-@pytest.fixture
-def services(clean_database: Database) -> Services:
-    return make_services(clean_database, SystemClock())
+@pytest_asyncio.fixture
+async def services(clean_database: Database) -> AsyncIterator[Services]:
+    async with assembled(clean_database, LocalBroadcast(), SystemClock()) as assembly:
+        yield assembly.services
 
 
 @pytest.fixture
@@ -50,36 +55,45 @@ def ask(schema: GraphSchema, services: Services, settings: Settings) -> Ask:
 
 
 @pytest.fixture
-def grow_catalogue(clean_database: Database) -> Callable[[int], Awaitable[None]]:
-    """Make `count` merchants, each with `count` campaigns, with a conversion each."""
+def grow_catalogue(clean_database: Database, services: Services) -> Callable[[int], Awaitable[None]]:
+    """Make `count` merchants, each with `count` campaigns that sent 10, delivered 8 and converted 2 for 20 each."""
 
     async def grow(count: int) -> None:
+        await clean_database.execute(MERCHANTS, count)
+        await clean_database.execute(CAMPAIGNS, count)
         await clean_database.execute(
-            "INSERT INTO merchant (key, name, category) SELECT 'm' || n, 'M' || n, 'Food' FROM generate_series(1, $1) AS n",
-            count,
+            "INSERT INTO app_user (external_id, segment) VALUES ('u', 'vip') ON CONFLICT DO NOTHING"
         )
-        await clean_database.execute(
-            "INSERT INTO campaign (key, name, merchant_id, status, channels, offer_amount) "
-            "SELECT 'c' || m.id || '-' || n, 'C' || n, m.id, 'ACTIVE', '{1}', 5 FROM merchant m, generate_series(1, $1) n",
-            count,
-        )
-        for table, columns, values in (
-            ("campaign_hour", "campaign_id, hour, segment, channel, slot", "id, '2026-03-02 10:00+00', 'vip', 1, 0"),
-            ("campaign_day", "campaign_id, day, slot", "id, '2026-03-02', 0"),
-            ("merchant_day", "merchant_id, day, channel, slot", "DISTINCT merchant_id, '2026-03-02'::date, 1, 0"),
-        ):
-            prefix, _, rest = values.partition("DISTINCT ")
-            distinct = "DISTINCT " if rest else ""
-            await clean_database.execute(
-                f"INSERT INTO {table} ({columns}, sent, delivered, converted, revenue_micros, reward_micros) "
-                f"SELECT {distinct}{rest or prefix}, 10, 8, 2, 40000000, 10000000 FROM campaign"
-            )
-        await clean_database.execute(
-            "INSERT INTO campaign_cohort (campaign_id, interval_days, cohort, period, slot, users) "
-            "SELECT id, 7, '2026-03-02', 0, 0, 2 FROM campaign"
-        )
+        keys = [row["key"] for row in await clean_database.fetch("SELECT key FROM campaign")]
+        events = [event for key in keys for event in history(key)]
+        assert (await services.ingestion.record(read_mappings(events))).rejected == ()
 
     return grow
+
+
+MERCHANTS = """
+    INSERT INTO merchant (key, name, category) SELECT 'm' || n, 'M' || n, 'Food' FROM generate_series(1, $1) AS n
+    ON CONFLICT DO NOTHING
+"""
+CAMPAIGNS = """
+    INSERT INTO campaign (key, name, merchant_id, status, channels, offer_amount)
+    SELECT 'c' || m.id || '-' || n, 'C' || n, m.id, 'ACTIVE', '{1}', 5 FROM merchant m, generate_series(1, $1) AS n
+    ON CONFLICT DO NOTHING
+"""
+
+
+def history(campaign: str) -> list[dict[str, Any]]:
+    kinds = [*("SENT",) * 10, *("DELIVERED",) * 8, *("CONVERTED",) * 2]
+    common = {
+        "occurredAt": datetime(2026, 3, 2, 10, tzinfo=UTC),
+        "userId": "u",
+        "campaignId": campaign,
+        "channel": "PUSH",
+    }
+    return [
+        {"id": f"{campaign}/{n}", "type": kind, **common, "value": Decimal(20) if kind == "CONVERTED" else None}
+        for n, kind in enumerate(kinds)
+    ]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
