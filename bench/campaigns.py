@@ -5,8 +5,8 @@ segments, two channels, three rows a campaign and day, with the wider totals tha
 over as many rows as concurrent writers would.
 
 Every question is asked `--rounds` times, each time about another campaign; the median counts. It is asked of the use
-cases in this process, and over HTTP of a server in a process of its own (the time from sending the request to having read the
-whole answer, on a connection that stays open). The limits are those the project has set itself.
+cases in this process, and over HTTP of a server in a process of its own: there the time runs from sending the request
+to having read the whole answer, on a connection that stays open. The limits are those the project has set itself.
 """
 
 import argparse
@@ -238,6 +238,7 @@ def questions(connection: Connection, query: str, *, window: dict | None) -> Cal
         variables = {"window": window} | ({"id": f"cmp_{n}"} if "$id" in query else {})
         answer = await connection.post(json.dumps({"query": query, "variables": variables}).encode())
         assert "errors" not in answer, answer["errors"]
+        assert all(answer["data"].values()), answer
         return answer
 
     return ask
