@@ -43,6 +43,11 @@ class Marginals(Protocol):
         """Posterior means, in the metric's unit."""
         ...
 
+    @property
+    def longest_piece(self) -> float:
+        """Over how much of the coordinate a polynomial of degree 31 still follows the metric's slope."""
+        ...
+
     def __getitem__(self, index: slice) -> Self:
         """The posteriors of some of the tests."""
         ...
@@ -92,6 +97,11 @@ class BetaMarginals:
     def shape(self) -> tuple[int, ...]:
         """The shape of the parameters."""
         return self.alpha.shape
+
+    @property
+    def longest_piece(self) -> float:
+        """The slope p (1 - p) has poles at logits of -+ pi i."""
+        return 6.0
 
     @property
     def mean(self) -> FloatArray:
@@ -184,6 +194,11 @@ class GammaMarginals:
         return self.shape_.shape
 
     @property
+    def longest_piece(self) -> float:
+        """The slope is an exponential."""
+        return 6.0
+
+    @property
     def mean(self) -> FloatArray:
         """Posterior means, positive."""
         return self.shape_ / self.rate
@@ -244,6 +259,11 @@ class StudentMarginals:
     def shape(self) -> tuple[int, ...]:
         """The shape of the parameters."""
         return self.location.shape
+
+    @property
+    def longest_piece(self) -> float:
+        """The slope is constant."""
+        return np.inf
 
     @property
     def mean(self) -> FloatArray:

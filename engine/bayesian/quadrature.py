@@ -72,7 +72,7 @@ def standing(marginals: Marginals, *, control: int = 0, higher_is_better: bool =
 
 
 def _standing(marginals: Marginals, control: int, higher_is_better: bool) -> Standing:
-    edges = np.sort(marginals.level_set(_NATS).reshape(*marginals.shape[:-1], -1), axis=-1)
+    edges = _edges(marginals)
     half = 0.5 * np.diff(edges, axis=-1)
     points, weights, _ = _rule()
     nodes = ((edges[..., :-1] + half)[..., None] + half[..., None] * points).reshape(*half.shape[:-1], -1)
@@ -90,6 +90,17 @@ def _standing(marginals: Marginals, control: int, higher_is_better: bool) -> Sta
         expected_loss=np.maximum((below * exceeded @ stretch)[..., 0], 0.0),
         probability_beats_control=probability(beats),
     )
+
+
+def _edges(marginals: Marginals) -> FloatArray:
+    """Return where the axis is cut, rising: shape (..., pieces + 1); no piece is too long for the value's own bends."""
+    edges = np.sort(marginals.level_set(_NATS).reshape(*marginals.shape[:-1], -1), axis=-1)
+    if np.diff(edges, axis=-1).max() <= marginals.longest_piece:
+        return edges
+    length = edges[..., -1:] - edges[..., :1]
+    count = int(np.ceil(length.max() / marginals.longest_piece))
+    even = edges[..., :1] + length * (np.arange(1, count) / count)
+    return np.sort(np.concatenate([edges, even], axis=-1), axis=-1)
 
 
 def probability(value: FloatArray) -> FloatArray:
