@@ -76,20 +76,24 @@ class Serving:
         (modules / "small_app.py").write_text(APPLICATION)
         (modules / "small_beside.py").write_text(BESIDE)
         self.data = folder / "data"
+        self.log = folder / "serve.log"  # a file: a pipe that nobody reads would fill, and stop the writers
         given = {"PYTHONPATH": str(modules), "WINNOW_DATA_DIR": str(self.data), "WINNOW_PORT": "0", **variables}
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVE, application],
             env=bare_environment() | given,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.log.open("wb"),
             text=True,
         )
 
     def ready(self) -> str:
         line = self.process.stdout.readline()
-        assert line.startswith("Winnow is ready at http://127.0.0.1:"), line + self.process.stderr.read()
+        assert line.startswith("Winnow is ready at http://127.0.0.1:"), line + self.errors()
         assert line.endswith("/graphql\n")
         return line.split()[-1].removesuffix("graphql")
+
+    def errors(self) -> str:
+        return self.log.read_text()
 
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -117,10 +121,10 @@ def test_ready_answers_and_stops_leaving_nothing(tmp_path: Path):
         assert {answer.split()[1] for answer in answers} == {"1"}  # the given key
         family = running.family()
         running.process.send_signal(signal.SIGTERM)
-        output, errors = running.process.communicate(timeout=20)
+        output, _ = running.process.communicate(timeout=20)
         assert running.process.returncode == 0
         assert output == ""  # one line, no more
-        assert "a-given-admin-key" not in errors
+        assert "a-given-admin-key" not in running.errors()
         assert living(family) == []
 
 
@@ -131,9 +135,9 @@ def test_ctrl_c_in_the_terminal_stops_in_order(tmp_path: Path):
         family = running.family()
         running.process.send_signal(signal.SIGINT)
         running.process.send_signal(signal.SIGINT)  # an impatient second one changes nothing
-        _, errors = running.process.communicate(timeout=20)
+        running.process.wait(20)
         assert running.process.returncode == 0
-        assert "Traceback" not in errors
+        assert "Traceback" not in running.errors()
         assert living(family) == []
 
 
@@ -155,7 +159,8 @@ def test_the_first_key_is_printed_once(tmp_path: Path):
         with serving(tmp_path) as running:
             running.ready()
             running.process.send_signal(signal.SIGTERM)
-            keys.append("wnw_" in running.process.communicate(timeout=20)[1])
+            running.process.wait(20)
+            keys.append("wnw_" in running.errors())
     assert keys == [True, False]
 
 
@@ -196,11 +201,11 @@ def test_kill_of_postgres_is_made_good(tmp_path: Path):
 
 def test_an_application_that_does_not_start_is_said(tmp_path: Path):
     with serving(tmp_path, application="small_app:broken_app") as running:
-        output, errors = running.process.communicate(timeout=60)
+        output, _ = running.process.communicate(timeout=60)
         assert running.process.returncode != 0
         assert output == ""
-        assert "broken on purpose" in errors
-        assert "ended before it was ready" in errors
+        assert "broken on purpose" in running.errors()
+        assert "ended before it was ready" in running.errors()
 
 
 def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path):
