@@ -2,6 +2,7 @@ import pytest
 import structlog
 from graphql import parse
 
+from app.auth.principals import Principal, Role
 from app.errors import DomainErrors, InvalidInput, NotFound, RateLimited, Unavailable
 from engine.errors import InvalidInput as EngineInvalidInput
 from engine.errors import NotConverged, NotEnoughData
@@ -88,6 +89,35 @@ async def test_an_operation_is_chosen_by_name(ask) -> None:
     query = "query A { a: __typename } query B { b: __typename }"
     assert await ask(query, name="B") == {"data": {"b": "Query"}}
     assert "data" not in await ask(query, name="C")
+
+
+async def test_a_mutation_beyond_the_role_is_refused_as_data_and_leaves_no_trace(ask, clean_database) -> None:
+    analyst = Principal(2, "analyst", Role.ANALYST)
+    body = await ask(
+        'mutation { createMerchant(input: { key: "a", name: "A", category: "B" }) { merchant { id } errors { code } } }',
+        by=analyst,
+    )
+    assert body == {"data": {"createMerchant": {"merchant": None, "errors": [{"code": "NOT_ALLOWED"}]}}}
+    assert await clean_database.fetchval("SELECT count(*) FROM merchant") == 0
+
+
+async def test_what_has_no_errors_to_carry_it_is_refused_at_the_top(ask) -> None:
+    event = '{ id: "1", type: SENT, occurredAt: "2026-01-01T00:00:00Z", userId: "u" }'
+    mutation = f"mutation {{ recordEvents(events: [{event}]) {{ accepted }} }}"
+    body = await ask(mutation, by=Principal(2, "analyst", Role.ANALYST))
+    assert body["data"] is None
+    assert body["errors"][0]["extensions"]["code"] == "NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    "query", ["{ portfolio { active } }", "{ topCampaigns { rank } }", '{ merchant(id: "x") { metrics { sent } } }']
+)
+async def test_figures_are_not_for_every_role(ask, clean_database, query: str) -> None:
+    await clean_database.execute("INSERT INTO merchant (key, name, category) VALUES ('x', 'X', '')")
+    for role, allowed in ((Role.ADMIN, True), (Role.ANALYST, True), (Role.SENDER, False), (Role.CLIENT, False)):
+        body = await ask(query, by=Principal(2, role.value, role))
+        assert ("errors" not in body) is allowed
+        assert allowed or body["errors"][0]["extensions"]["code"] == "NOT_ALLOWED"
 
 
 async def test_introspection_works(ask) -> None:
