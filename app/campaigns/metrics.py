@@ -31,6 +31,7 @@ __all__ = [
 
 
 MAX_POINTS = 5_000
+UNREACHABLE = 2**31 - 1
 NONE = "(none)"
 NOTHING = Measures()
 RESOLUTION = timedelta(microseconds=1)
@@ -126,7 +127,8 @@ class TrendPoint:
 class Roi:
     """Return on what was spent. Money is exact and not rounded, in the campaign's currency.
 
-    `break_even_conversions` is how many conversions, at the margin had so far, pay for the delivery; None without one.
+    `break_even_conversions` is how many conversions, at the margin had so far, pay for the delivery. It is None without
+    a margin, and where it is past 2**31.
     """
 
     revenue: Decimal
@@ -255,7 +257,8 @@ def _break_even(measures: Measures) -> int | None:
     margin = measures.revenue_micros - measures.reward_micros
     if measures.converted == 0 or margin <= 0:
         return None
-    return -(-measures.delivery_micros * measures.converted // margin)
+    conversions = -(-measures.delivery_micros * measures.converted // margin)
+    return conversions if conversions <= UNREACHABLE else None
 
 
 def _ratio(numerator: int, denominator: int) -> float | None:

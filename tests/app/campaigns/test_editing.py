@@ -217,6 +217,30 @@ async def test_one_of_two_with_the_same_key_is_told(editing: CampaignEditing, ca
     assert await catalogue.fetchval("SELECT count(*) FROM audit_entry") == 1
 
 
+@pytest.mark.parametrize("table", ["merchant", "campaign"])
+async def test_a_key_taken_while_checking(editing: CampaignEditing, catalogue, table: str) -> None:
+    """Another transaction has inserted the key and not committed yet: the check sees nothing, the insert waits for it."""
+    create = {
+        "merchant": lambda: editing.create_merchant(merchant(key="late"), by=ANN),
+        "campaign": lambda: editing.create_campaign(campaign(key="late"), by=ANN),
+    }
+    columns = {"merchant": "category", "campaign": "merchant_id, channels, offer_amount"}
+    values = {"merchant": "''", "campaign": "1, '{1}', 1"}
+    waits = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+    async with catalogue.transaction() as other:
+        await other.execute(f"INSERT INTO {table} (key, name, {columns[table]}) VALUES ('late', 'L', {values[table]})")
+        waiting = asyncio.create_task(create[table]())
+        async with asyncio.timeout(10):
+            while not await catalogue.fetchval(waits):
+                await asyncio.sleep(0.01)
+    with pytest.raises(DomainErrors) as refused:
+        await waiting
+    assert problems(refused) == {("ALREADY_EXISTS", "key")}
+    assert await catalogue.fetchval("SELECT count(*) FROM audit_entry") == 0
+
+
 async def test_absent_is_unchanged_and_null_is_cleared(editing: CampaignEditing, access, clock) -> None:
     row = await editing.create_campaign(campaign(budget=Decimal(9), starts_at=START, targeting={"a": 1}), by=ANN)
     clock.advance(60)

@@ -173,6 +173,8 @@ async def test_rois(metrics: CampaignMetrics, history: None) -> None:
         (Measures(converted=3, revenue_micros=30, reward_micros=40, delivery_micros=1), None),
         (Measures(converted=0, delivery_micros=5), None),
         (Measures(converted=1, revenue_micros=1), 0),
+        (Measures(converted=1, revenue_micros=1, delivery_micros=2**31 - 1), 2**31 - 1),
+        (Measures(converted=1, revenue_micros=1, delivery_micros=2**31), None),
     ],
 )
 def test_conversions_to_break_even(measures: Measures, conversions: int | None) -> None:
