@@ -34,6 +34,7 @@ from app.ingestion.endpoint import EventsEndpoint
 from app.ingestion.exposures import Chosen
 from app.ingestion.pipeline import Ingestion
 from app.ofrep.endpoints import FlagEvaluation, flag_routes
+from app.operations.access_log import access_log
 from app.operations.doors import metrics_registry, operation_routes
 from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
@@ -94,7 +95,7 @@ class WebApplication:
     def _make_doors(self, database: Database, assembly: "Assembly") -> Starlette:
         services = assembly.services
         routes = [
-            *graph_routes(self._operations, services),
+            *self._graph_routes(database, services, assembly.broadcast),
             *flag_routes(FlagEvaluation(assembly.assigning, services.exposing)),
             self._events_route(services.ingestion),
             *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
@@ -110,7 +111,7 @@ class WebApplication:
         limits = {EVENTS_PATH: settings.max_events_bytes}
         keys = KeyRing(store, audit=Audit(store), clock=clock)
         return [
-            Middleware(ObservingMiddleware, clock=clock, measures=self._measures),
+            Middleware(ObservingMiddleware, clock=clock, measures=self._measures, log=access_log(settings)),
             *_cross_origin(settings.allowed_origins),
             Middleware(BodyLimitMiddleware, default=settings.max_request_bytes, limits=limits),
             Middleware(AuthenticationMiddleware, authenticate=keys.authenticate, limit=requests),

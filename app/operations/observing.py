@@ -8,16 +8,14 @@ import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.operations.access_log import AccessLog
 from app.runtime.clock import Clock
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 CLIENT_GONE = 499
 SERVER_ERROR = 500
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-_log = structlog.stdlib.get_logger("winnow.access")
 
 
 class RequestMeasures:
@@ -49,10 +47,11 @@ class ObservingMiddleware:
     strings nor headers nor bodies are logged.
     """
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, measures: RequestMeasures) -> None:
+    def __init__(self, app: ASGIApp, *, clock: Clock, measures: RequestMeasures, log: AccessLog) -> None:
         self._app = app
         self._clock = clock
         self._measures = measures
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, watched."""
@@ -77,14 +76,15 @@ class ObservingMiddleware:
 
     def _note(self, scope: Scope, answer: "_Answer", *, seconds: float) -> None:
         self._measures.note(scope, status=answer.status, seconds=seconds)
-        log = _log.debug if scope["path"] in QUIET_PATHS else _log.info
-        log(
-            "request",
-            method=scope["method"],
-            path=scope["path"],
-            status=answer.status,
-            milliseconds=round(seconds * 1000, 3),
-            key=_key_id(scope),
+        self._log(
+            {
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": answer.status,
+                "milliseconds": round(seconds * 1000, 3),
+                "key": _key_id(scope),
+                "request_id": answer.request_id,
+            }
         )
 
 

@@ -79,9 +79,14 @@ def _rendering(settings: Settings) -> list[Processor]:
     return [unwrap, structlog.processors.format_exc_info, mask_secrets, _renderer(settings)]
 
 
+def writes_json(settings: Settings) -> bool:
+    """Tell whether log lines are JSON rather than for people."""
+    return settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+
+
 def _renderer(settings: Settings) -> Processor:
     terminal = sys.stderr.isatty()
-    if settings.log_format == "json" or (settings.log_format == "auto" and not terminal):
+    if writes_json(settings):
         return structlog.processors.JSONRenderer()
     # a rich traceback would show local variables, and with them secrets
     return structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
