@@ -14,7 +14,9 @@ from engine.bayesian.marginals import BetaMarginals, Marginals
 
 _NODES = 6
 _NATS = np.array([2.0, 8.0, 18.0])  # 2, 4 and 6 standard deviations of a normal posterior
-_CHUNK = 32_000  # densities held at once; many more, and most of the time goes to fetching memory from the system
+_CHUNK = (
+    15_000  # densities held at once: arrays above 128 KiB are mapped afresh by the allocator each time, at great cost
+)
 _LEAST = 1e-300
 _FURTHEST = 600.0  # exp of much more overflows
 

@@ -238,3 +238,16 @@ def test_logs_that_cannot_be(probabilities: list[list[float]], pulls: list[list[
     counts = np.array(pulls)
     with pytest.raises(InvalidInput, match=message):
         BatchLog(probabilities=np.array(probabilities), pulls=counts, rewards=counts, squared_rewards=counts)
+
+
+def test_refusals_of_logs_and_questions() -> None:
+    with pytest.raises(InvalidInput, match="one row of probabilities a unit"):
+        BatchLog.from_units(np.zeros(2, int), np.zeros(3), probabilities=np.full((2, 2), 0.5))
+    many = np.full((3, 4, 2), 0.5)
+    log = BatchLog(probabilities=many, pulls=many * 20, rewards=many * 8, squared_rewards=many * 8)
+    with pytest.raises(InvalidInput, match="once a test"):
+        adaptive_estimates(log, Estimator.NAIVE)
+    never = np.tile([1.0, 0.0], (2, 1))
+    log = BatchLog(probabilities=never, pulls=never * 9, rewards=never * 4, squared_rewards=never * 4)
+    with pytest.raises(NotEnoughData, match="never pulled"):
+        adaptive_estimates(log, Estimator.IPW)

@@ -132,3 +132,10 @@ def test_refusals() -> None:
     flat = LinearTotals.from_units(np.ones((9, 1)), np.arange(9) % 2, rewards=np.zeros(9), count=2)
     with pytest.raises(NotEnoughData, match="do not vary"):
         fit(flat)
+
+
+def test_refusals_of_units() -> None:
+    with pytest.raises(InvalidInput, match="one row a unit"):
+        LinearTotals.from_units(np.ones((2, 2)), np.zeros(3, int), rewards=np.ones(2), count=2)
+    with pytest.raises(InvalidInput, match="not finite"):
+        LinearTotals.from_units(np.ones((2, 2)), np.zeros(2, int), rewards=np.array([1.0, np.inf]), count=2)

@@ -175,3 +175,7 @@ def test_refusals() -> None:
         doubly_robust(
             ones, np.full(3, 2), propensities=halves, target=np.full((3, 2), 0.5), predictions=np.zeros((3, 2))
         )
+    with pytest.raises(InvalidInput, match="one row a unit"):
+        doubly_robust(
+            ones, np.zeros(2, int), propensities=halves, target=np.full((3, 2), 0.5), predictions=np.zeros((3, 2))
+        )
