@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.demo.truth import affinity, dose, hour_factor, respond
+from app.demo.truth import TEST_EFFECTS, affinity, dose, hour_factor, respond
 
 
 def respond_to(world, amounts, **given):
@@ -47,3 +47,9 @@ def test_probabilities_are_probabilities(history):
         values = getattr(history.response, name)
         assert values.shape == (len(history.sends),)
         assert 0 <= values.min() <= values.max() <= 1
+
+
+def test_the_effects_of_tests_belong_to_campaigns_that_run(world):
+    running = {plan.key for plan in world.population.campaigns if plan.last_day is None}
+    assert {effect.campaign for effect in TEST_EFFECTS} <= running
+    assert {effect.lift > 0 for effect in TEST_EFFECTS} == {True, False}
