@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.abtests.analyzing import Analyzing
@@ -52,6 +52,9 @@ from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
 from graph.context import Services
 from graph.http import graph_routes
+from graph.live.feeds import Feeds
+from graph.live.stream import StreamDoor
+from graph.live.websocket import LiveDoor
 from graph.operations import Operations
 from graph.schema import build_schema
 
@@ -86,30 +89,44 @@ class WebApplication:
         try:
             await broadcast.start()
             async with assembled(database, broadcast, self._clock) as assembly:
-                self._doors = self._make_doors(database, assembly)
+                self._doors = self._make_doors(database, broadcast, assembly)
                 yield
         finally:
             await broadcast.close()
             await database.close()
 
-    def _make_doors(self, database: Database, assembly: "Assembly") -> Starlette:
-        services = assembly.services
+    def _make_doors(self, database: Database, broadcast: Broadcast, assembly: "Assembly") -> Starlette:
+        services, store = assembly.services, AccessStore(database)
+        keys = KeyRing(store, audit=Audit(store), clock=self._clock)
         routes = [
-            *self._graph_routes(database, services, assembly.broadcast),
+            *graph_routes(self._operations, services),
+            *self._live_routes(services, broadcast, keys),
             *flag_routes(FlagEvaluation(assembly.assigning, services.exposing)),
             self._events_route(services.ingestion),
             *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
         ]
-        return Starlette(
-            routes=routes, middleware=self._middleware(database), exception_handlers={DomainError: _refuse}
-        )
+        return Starlette(routes=routes, middleware=self._middleware(keys), exception_handlers={DomainError: _refuse})
 
-    def _middleware(self, database: Database) -> list[Middleware]:
+    def _live_routes(self, services: Services, broadcast: Broadcast, keys: KeyRing) -> list[BaseRoute]:
+        feeds = Feeds(self._operations, broadcast)
+        door = LiveDoor(
+            self._operations,
+            services,
+            feeds,
+            authenticate=keys.authenticate,
+            allowed_origins=self._settings.allowed_origins,
+            max_subscriptions=self._settings.max_subscriptions,
+        )
+        stream = StreamDoor(self._operations, services, feeds)
+        return [
+            WebSocketRoute("/graphql", door),
+            Route("/graphql/stream", stream.respond, methods=["GET", "POST"]),
+        ]
+
+    def _middleware(self, keys: KeyRing) -> list[Middleware]:
         settings, clock = self._settings, self._clock
-        store = AccessStore(database)
         requests = RateLimit(per_second=settings.requests_per_second, burst=settings.requests_burst, clock=clock)
         limits = {EVENTS_PATH: settings.max_events_bytes}
-        keys = KeyRing(store, audit=Audit(store), clock=clock)
         return [
             Middleware(ObservingMiddleware, clock=clock, measures=self._measures, log=access_log(settings)),
             *_cross_origin(settings.allowed_origins),

@@ -49,7 +49,7 @@ class GraphDoor:
         if request.method == "POST":
             return await self._post(request, accept)
         if request.method not in {"GET", "HEAD"}:
-            return _plain(
+            return plain(
                 InvalidInput("GraphQL is asked by POST or GET: use one of these."), 405, {"Allow": "GET, POST"}
             )
         if "query" not in request.query_params and "text/html" in accept:
@@ -62,11 +62,11 @@ class GraphDoor:
             return _unauthenticated()
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != JSON:
-            return _plain(InvalidInput("A GraphQL request is JSON: send it as Content-Type: application/json."), 415)
+            return plain(InvalidInput("A GraphQL request is JSON: send it as Content-Type: application/json."), 415)
         try:
             asked = read_body(await request.body())
         except InvalidInput as error:
-            return _plain(error, 400)
+            return plain(error, 400)
         return _response(await self._operations.execute(asked, Context(principal, self._services)), accept)
 
     async def _get(self, request: HTTPRequest, accept: str) -> Response:
@@ -78,9 +78,9 @@ class GraphDoor:
             context = Context(principal, self._services)
             return _response(await self._operations.execute(asked, context, only_queries=True), accept)
         except InvalidInput as error:
-            return _plain(error, 400)
+            return plain(error, 400)
         except NotByGet:
-            return _plain(InvalidInput("A mutation changes things: send it by POST."), 405, {"Allow": "POST"})
+            return plain(InvalidInput("A mutation changes things: send it by POST."), 405, {"Allow": "POST"})
 
 
 def graph_routes(operations: Operations, services: Services) -> list[BaseRoute]:
@@ -101,7 +101,7 @@ def read_body(body: bytes) -> Request:
         raise InvalidInput("Several operations in one request are not taken: send one request each.")
     if not isinstance(content, dict):
         raise InvalidInput("The body is not a JSON object: send one with `query` and `variables`.")
-    return _request(cast("dict[str, Any]", content))
+    return request_of(cast("dict[str, Any]", content))
 
 
 def read_parameters(parameters: QueryParams) -> Request:
@@ -110,10 +110,11 @@ def read_parameters(parameters: QueryParams) -> Request:
         variables = orjson.loads(parameters.get("variables") or "null")
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"The parameter `variables` is not JSON ({error}): send an object.") from error
-    return _request({**parameters, "variables": variables})
+    return request_of({**parameters, "variables": variables})
 
 
-def _request(content: Mapping[str, Any]) -> Request:
+def request_of(content: Mapping[str, Any]) -> Request:
+    """Return the request in a JSON object; raise InvalidInput where there is none."""
     query, variables, name = (content.get(field) for field in ("query", "variables", "operationName"))
     if not isinstance(query, str) or not query:
         raise InvalidInput("The operation is missing: send its text as the string `query`.", path=("query",))
@@ -135,7 +136,8 @@ def _response(answer: Answer, accept: str) -> Response:
     return Response(orjson.dumps(answer.body()), status, media_type=content_type)
 
 
-def _plain(error: InvalidInput, status: int, headers: Mapping[str, str] | None = None) -> Response:
+def plain(error: InvalidInput, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer to a request that never became an operation."""
     body: dict[str, Sequence[object]] = {"errors": [refusal(error)]}
     return Response(orjson.dumps(body), status, headers=headers, media_type=JSON)
 

@@ -18,11 +18,12 @@ from graphql import (
 )
 from graphql.execution import Executor
 
-from app.errors import DomainError, InvalidInput
+from app.errors import DomainError, DomainErrors, InvalidInput
 from app.runtime.settings import Settings
 from graph.context import Context
-from graph.errors import format_error, refusal
+from graph.errors import format_error, problems_of, refusal
 from graph.limits import check_cost, cost_of, limit_rules, too_large
+from graph.live.sources import Source, find_source
 from graph.schema import GraphSchema
 
 REMEMBERED_DOCUMENTS = 500
@@ -95,7 +96,33 @@ class Operations:
             raise NotByGet
         return await self._run(prepared.document, request, context)
 
-    async def _run(self, document: DocumentNode, request: Request, context: Context) -> Answer:
+    def is_subscription(self, request: Request) -> bool:
+        """Tell whether a request that can be executed subscribes."""
+        prepared = self._recall(request.query)
+        try:
+            return _chosen(prepared, request.operation_name).operation is OperationType.SUBSCRIPTION
+        except DomainError:
+            return False
+
+    async def source(self, request: Request, context: Context) -> "Source | Answer":
+        """Return what a subscription follows; the refusal where it may not, or cannot, be followed."""
+        prepared = self._recall(request.query)
+        if prepared.document is None or prepared.errors:
+            return _refused([format_error(error) for error in prepared.errors])
+        try:
+            operation = _chosen(prepared, request.operation_name)
+            self._check(prepared, operation, request.variables)
+            executor = self._build(prepared.document, request, context)
+            return executor if isinstance(executor, Answer) else await find_source(executor, context)
+        except (DomainError, DomainErrors) as error:
+            return _refused([refusal(problem) for problem in problems_of(error)])
+
+    async def execute_event(self, request: Request, context: Context) -> Answer:
+        """Return a subscription's answer as things stand."""
+        prepared = self._recall(request.query)
+        return await self._run(cast("DocumentNode", prepared.document), request, context)
+
+    def _build(self, document: DocumentNode, request: Request, context: Context) -> "Executor[None] | Answer":
         executor: list[GraphQLError] | Executor[None] = _BUILD(
             self._schema,
             document,
@@ -103,8 +130,12 @@ class Operations:
             raw_variable_values=dict(request.variables),
             operation_name=request.operation_name,
         )
-        if isinstance(executor, list):
-            return _refused([format_error(error) for error in executor])
+        return _refused([format_error(error) for error in executor]) if isinstance(executor, list) else executor
+
+    async def _run(self, document: DocumentNode, request: Request, context: Context) -> Answer:
+        executor = self._build(document, request, context)
+        if isinstance(executor, Answer):
+            return executor
         result = executor.execute_operation()
         return _executed(await result if isawaitable(result) else result)
 

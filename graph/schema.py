@@ -20,8 +20,10 @@ from strawberry.types.field import StrawberryField
 
 from graph.abtests import mutations as test_mutations
 from graph.abtests import queries as test_queries
+from graph.abtests import subscriptions as test_subscriptions
 from graph.campaigns import mutations as campaign_mutations
 from graph.campaigns import queries as campaign_queries
+from graph.campaigns import subscriptions as campaign_subscriptions
 from graph.events import mutations as event_mutations
 from graph.fields import READ, RELATION, Relation
 from graph.scalars import scalar_map
@@ -39,6 +41,11 @@ class Query(campaign_queries.Query, test_queries.Query):
 @strawberry.type(description="What can be changed.")
 class Mutation(campaign_mutations.Mutation, test_mutations.Mutation, event_mutations.Mutation):
     """Every domain's mutations."""
+
+
+@strawberry.type(description="What can be followed: the present state first, then each change.")
+class Subscription(campaign_subscriptions.Subscription, test_subscriptions.Subscription):
+    """Every domain's subscriptions."""
 
 
 class GraphSchema(strawberry.Schema):
@@ -90,13 +97,13 @@ class GraphSchema(strawberry.Schema):
         field.resolve = _answer if parent in self._roots() else _ready
 
     def _roots(self) -> tuple[GraphQLObjectType | None, ...]:
-        return (self._schema.query_type, self._schema.mutation_type)
+        return (self._schema.query_type, self._schema.mutation_type, self._schema.subscription_type)
 
 
 def build_schema() -> GraphSchema:
     """Return the schema, ready to be executed."""
     config = StrawberryConfig(scalar_map=scalar_map())
-    schema = GraphSchema(query=Query, mutation=Mutation, config=config)
+    schema = GraphSchema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
     schema.link()
     return schema
 
