@@ -252,11 +252,10 @@ def compile_proportions(*, variants: int, segments: int = 1) -> PooledModel:
     variants : at least 2
     segments : at least 1
     """
+    _check_shape(variants, segments)
     import pymc as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     pymc: Any = untyped
-
-    _check_shape(variants, segments)
     with pymc.Model(coords=_coordinates(variants, segments)) as model:
         logit = _pooled_cells(pymc, "logit", variants, segments)
         pymc.Deterministic("value", pymc.math.sigmoid(logit), dims=("variant", "segment"))
@@ -277,11 +276,10 @@ def compile_revenue(*, variants: int, segments: int = 1) -> PooledModel:
     variants : at least 2
     segments : at least 1
     """
+    _check_shape(variants, segments)
     import pymc as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     pymc: Any = untyped
-
-    _check_shape(variants, segments)
     with pymc.Model(coords=_coordinates(variants, segments)) as model:
         logit = _pooled_cells(pymc, "logit", variants, segments)
         rate = pymc.math.sigmoid(logit)

@@ -18,6 +18,7 @@ def pooled_ranks(
     *,
     fits: int = 100,
     units: int = 400,
+    draws: int = 500,
     prior: PoolingPrior | None = None,
 ) -> dict[str, FloatArray]:
     """Return the ranks of true rates among their posterior draws, over fits of data simulated from the prior.
@@ -28,6 +29,7 @@ def pooled_ranks(
     rng : of truths, units and the sampler
     fits : how many; those that do not converge are left out, and there may be few
     units : of each cell
+    draws : of each of four chains
     prior : None takes the defaults
 
     Returns
@@ -45,7 +47,7 @@ def pooled_ranks(
         truth = prior_rates(belief, rng, variants=model.variants, segments=model.segments)
         exposed = np.full(truth.shape, units)
         try:
-            fit = model.fit_proportions(rng.binomial(exposed, truth), exposed, rng=rng, prior=belief)
+            fit = model.fit_proportions(rng.binomial(exposed, truth), exposed, rng=rng, prior=belief, draws=draws)
         except NotConverged:
             continue
         draws = np.asarray(fit.draws["posterior"]["value"].values).reshape(-1, *truth.shape)
@@ -61,13 +63,14 @@ def prior_rates(prior: PoolingPrior, rng: np.random.Generator, *, variants: int,
     spreads = np.exp(
         np.log([prior.variant_spread, prior.segment_spread, prior.cell_spread]) + LOG_SPREAD * rng.standard_normal(3)
     )
-    variant = rng.normal(prior.location, prior.scale) + spreads[0] * rng.standard_normal((variants, 1))
+    base = float(rng.normal(prior.location, prior.scale))
+    variant = base + float(spreads[0]) * rng.standard_normal((variants, 1))
     if segments == 1:
-        return np.asarray(expit(variant), dtype=np.float64)
+        return expit(variant)
     segment = rng.standard_normal((1, segments))
-    cell = spreads[2] * rng.standard_normal((variants, segments))
-    logits = variant + spreads[1] * (segment - segment.mean()) + cell
-    return np.asarray(expit(logits), dtype=np.float64)
+    cell = float(spreads[2]) * rng.standard_normal((variants, segments))
+    logits = variant + float(spreads[1]) * (segment - segment.mean()) + cell
+    return expit(logits)
 
 
 def uniformity(ranks: FloatArray, *, bins: int = 10) -> float:
