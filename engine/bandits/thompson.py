@@ -48,7 +48,7 @@ class BetaThompson:
     def draw_best(self, totals: ArmTotals, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return the arm for the next unit of each bandit: the highest of one draw from each posterior."""
         alpha = self.alpha + totals.rewards
-        return np.argmax(rng.beta(alpha, self.beta + totals.pulls - totals.rewards), axis=-1)
+        return rng.beta(alpha, self.beta + totals.pulls - totals.rewards).argmax(axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class NormalThompson:
     def draw_best(self, totals: ArmTotals, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return the arm for the next unit of each bandit: the highest of one draw from each posterior."""
         posteriors = self.posteriors(totals)
-        return np.argmax(rng.normal(posteriors.location, posteriors.scale), axis=-1)
+        return rng.normal(posteriors.location, posteriors.scale).argmax(axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
