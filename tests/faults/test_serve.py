@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from app.store.embedded.leftovers import processes_on
+from app.store.embedded.server import EmbeddedPostgres
 
 APPLICATION = """
 import asyncio, os
@@ -78,13 +79,14 @@ class Serving:
         self.data = folder / "data"
         self.log = folder / "serve.log"  # a file: a pipe that nobody reads would fill, and stop the writers
         given = {"PYTHONPATH": str(modules), "WINNOW_DATA_DIR": str(self.data), "WINNOW_PORT": "0", **variables}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, application],
-            env=bare_environment() | given,
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("wb"),
-            text=True,
-        )
+        with self.log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SERVE, application],
+                env=bare_environment() | given,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
 
     def ready(self) -> str:
         line = self.process.stdout.readline()
@@ -110,6 +112,25 @@ def serving(folder: Path, **variables: str) -> Iterator[Serving]:
         until(lambda: not processes_on(started.data / "postgres"))
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated data folder without a key: copying it is quicker than making one for each test."""
+    folder = tmp_path_factory.mktemp("original") / "data"
+    with EmbeddedPostgres(folder, durable=False) as server:
+        subprocess.run(
+            [sys.executable, "-m", "app.cli", "migrate"],
+            env=bare_environment() | {"DATABASE_URL": server.url},
+            check=True,
+        )
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, original: Path) -> Path:
+    subprocess.run(["cp", "-a", original, tmp_path / "data"], check=True)
+    return tmp_path
+
+
 def living(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
@@ -128,8 +149,8 @@ def test_ready_answers_and_stops_leaving_nothing(tmp_path: Path):
         assert living(family) == []
 
 
-def test_ctrl_c_in_the_terminal_stops_in_order(tmp_path: Path):
-    with serving(tmp_path) as running:
+def test_ctrl_c_in_the_terminal_stops_in_order(folder: Path):
+    with serving(folder) as running:
         url = running.ready()
         assert httpx.get(url).status_code == 200
         family = running.family()
@@ -141,8 +162,8 @@ def test_ctrl_c_in_the_terminal_stops_in_order(tmp_path: Path):
         assert living(family) == []
 
 
-def test_open_requests_are_finished(tmp_path: Path):
-    with serving(tmp_path) as running, socket.socket() as client:
+def test_open_requests_are_finished(folder: Path):
+    with serving(folder) as running, socket.socket() as client:
         host, port = running.ready().removeprefix("http://").rstrip("/").split(":")
         client.connect((host, int(port)))
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -153,10 +174,10 @@ def test_open_requests_are_finished(tmp_path: Path):
         assert answer.endswith(b"finished")
 
 
-def test_the_first_key_is_printed_once(tmp_path: Path):
+def test_the_first_key_is_printed_once(folder: Path):
     keys = []
     for _ in range(2):
-        with serving(tmp_path) as running:
+        with serving(folder) as running:
             running.ready()
             running.process.send_signal(signal.SIGTERM)
             running.process.wait(20)
@@ -164,8 +185,8 @@ def test_the_first_key_is_printed_once(tmp_path: Path):
     assert keys == [True, False]
 
 
-def test_kill_of_the_command_takes_everything_along(tmp_path: Path):
-    with serving(tmp_path) as running:
+def test_kill_of_the_command_takes_everything_along(folder: Path):
+    with serving(folder) as running:
         url = running.ready()
         family = running.family()
         assert len(family) >= 3
@@ -174,12 +195,12 @@ def test_kill_of_the_command_takes_everything_along(tmp_path: Path):
         until(lambda: living(family) == [])
         with pytest.raises(httpx.TransportError):
             httpx.get(url)
-    with serving(tmp_path) as again:  # and the next start recovers
+    with serving(folder) as again:  # and the next start recovers
         assert httpx.get(again.ready()).text.split()[1] == "1"
 
 
-def test_kill_of_a_web_process_is_made_good(tmp_path: Path):
-    with serving(tmp_path) as running:
+def test_kill_of_a_web_process_is_made_good(folder: Path):
+    with serving(folder) as running:
         url = running.ready()
         before = httpx.get(url).text.split()[0]
         with pytest.raises(httpx.TransportError):
@@ -187,8 +208,8 @@ def test_kill_of_a_web_process_is_made_good(tmp_path: Path):
         assert httpx.get(url, timeout=20).text.split()[0] != before  # the socket stayed open and kept the request
 
 
-def test_kill_of_postgres_is_made_good(tmp_path: Path):
-    with serving(tmp_path) as running:
+def test_kill_of_postgres_is_made_good(folder: Path):
+    with serving(folder) as running:
         url = running.ready()
         assert httpx.get(url).status_code == 200
         postgres = next(
@@ -199,8 +220,8 @@ def test_kill_of_postgres_is_made_good(tmp_path: Path):
         assert httpx.get(url).text.split()[1] == "1"
 
 
-def test_an_application_that_does_not_start_is_said(tmp_path: Path):
-    with serving(tmp_path, application="small_app:broken_app") as running:
+def test_an_application_that_does_not_start_is_said(folder: Path):
+    with serving(folder, application="small_app:broken_app") as running:
         output, _ = running.process.communicate(timeout=60)
         assert running.process.returncode != 0
         assert output == ""
@@ -219,8 +240,8 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path):
     assert not (tmp_path / "data").exists()
 
 
-def test_a_second_serve_on_the_folder_is_refused(tmp_path: Path):
-    with serving(tmp_path) as running:
+def test_a_second_serve_on_the_folder_is_refused(folder: Path):
+    with serving(folder) as running:
         running.ready()
         command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", str(running.data)]
         done = subprocess.run(command, env=bare_environment(), capture_output=True, text=True, timeout=60, check=False)
@@ -229,8 +250,8 @@ def test_a_second_serve_on_the_folder_is_refused(tmp_path: Path):
         assert "Traceback" not in done.stderr
 
 
-def test_migrate_works_beside_a_running_server(tmp_path: Path):
-    with serving(tmp_path) as running:
+def test_migrate_works_beside_a_running_server(folder: Path):
+    with serving(folder) as running:
         running.ready()
         command = [sys.executable, "-m", "app.cli", "migrate", "--data-dir", str(running.data)]
         done = subprocess.run(command, env=bare_environment(), capture_output=True, text=True, timeout=60, check=True)
