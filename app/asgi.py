@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from starlette.applications import Starlette
@@ -18,7 +19,7 @@ from app.abtests.assigning import Assigning
 from app.abtests.deciding import ExposureDeciding
 from app.abtests.definitions import Definitions
 from app.abtests.exposing import Exposing, Exposure
-from app.abtests.lifecycle import TestLifecycle
+from app.abtests.lifecycle import Applied, TestLifecycle
 from app.auth.auditing import Audit
 from app.auth.keys import KeyRing
 from app.auth.limiting import RateLimit
@@ -165,14 +166,16 @@ class Assembly:
 async def assembled(database: Database, broadcast: Broadcast, clock: Clock) -> AsyncGenerator[Assembly]:
     """Put the use cases together; what is on its way is stored before the context is left."""
     campaigns, tests = CampaignStore(database), TestStore(database)
-    definitions = Definitions(tests, broadcast)
+    definitions = Definitions(tests, broadcast, clock=clock)
     assigning = Assigning(definitions, tests=tests, users=campaigns, clock=clock)
     deciding = TestsDecide(ExposureDeciding(assigning, tests=tests, broadcast=broadcast))
     ingestion = Ingestion(EventStore(database), clock, broadcast=broadcast, deciding=deciding)
     exposing = Exposing(assigning, partial(_record_exposure, ingestion))
     await definitions.start()
     try:
-        services = _services(database, broadcast, clock, ingestion=ingestion, exposing=exposing)
+        services = _services(
+            database, broadcast, clock, ingestion=ingestion, exposing=exposing, applied=definitions.refresh
+        )
         yield Assembly(services=services, assigning=assigning)
         await ingestion.drain()
     finally:
@@ -180,11 +183,19 @@ async def assembled(database: Database, broadcast: Broadcast, clock: Clock) -> A
 
 
 def _services(
-    database: Database, broadcast: Broadcast, clock: Clock, *, ingestion: Ingestion, exposing: Exposing
+    database: Database,
+    broadcast: Broadcast,
+    clock: Clock,
+    *,
+    ingestion: Ingestion,
+    exposing: Exposing,
+    applied: Applied,
 ) -> Services:
     campaigns, performance, tests = CampaignStore(database), PerformanceStore(database), TestStore(database)
     audit = Audit(AccessStore(database))
-    lifecycle = TestLifecycle(database, tests=tests, campaigns=campaigns, audit=audit, broadcast=broadcast, clock=clock)
+    lifecycle = TestLifecycle(
+        database, tests=tests, campaigns=campaigns, audit=audit, broadcast=broadcast, clock=clock, applied=applied
+    )
     return Services(
         campaigns=campaigns,
         editing=CampaignEditing(campaigns, CatalogueStore(database), audit=audit, clock=clock),
@@ -218,6 +229,10 @@ class TestsDecide:
     async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
         """Take note of what somebody else decided."""
         await self._deciding.notice(named)
+
+    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
+        """Return with what probability a variant is chosen."""
+        return await self._deciding.probability(test_id, variant_key, at)
 
 
 async def _record_exposure(ingestion: Ingestion, exposure: Exposure) -> None:

@@ -1,6 +1,7 @@
 """Which variant a unit gets: decided by hash, kept once exposed."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +42,7 @@ class Decision:
     exposed_before: bool = False
 
 
+_OPAQUE_USER = re.compile(r"usr_([1-9][0-9]{0,17})")
 _REASONS = {
     Reason.HELD_OUT: NoVariant.HELD_OUT,
     Reason.EXCLUDED: NoVariant.EXCLUDED,
@@ -54,26 +56,35 @@ class Assigning:
     def __init__(self, definitions: Definitions, *, tests: TestStore, users: CampaignStore, clock: Clock) -> None:
         self._definitions = definitions
         self._exposures = _Gathered(tests.exposures_of)
-        self._users = _Gathered(users.users)
+        self._users = _Gathered[int | str, UserRow](users.users)
         self._clock = clock
 
-    def test(self, reference: int | str) -> AssigningTest | None:
+    async def test(self, reference: int | str) -> AssigningTest | None:
         """Return a test that runs or is paused."""
-        return self._definitions.get(reference)
+        return await self._definitions.find(reference)
 
-    def running(self) -> Sequence[AssigningTest]:
-        """Return the tests that assign new units, by key."""
-        return list(self._definitions.running())
+    def live(self) -> Sequence[AssigningTest]:
+        """Return the tests that run or are paused, by key."""
+        return self._definitions.live()
+
+    async def unit(self, user_id: str) -> str:
+        """Return the caller's own id of a user, by which units are hashed, also where Winnow's own `usr_N` is given."""
+        number = _OPAQUE_USER.fullmatch(user_id)
+        if number is None:
+            return user_id
+        named, numbered = await asyncio.gather(self._users.get(user_id), self._users.get(int(number[1])))
+        user = named or numbered
+        return user_id if user is None else user.external_id
 
     async def decide(self, reference: int | str, user_id: str, *, attributes: Attributes | None = None) -> Decision:
         """Decide for one unit; raises DomainErrors where no such test runs or is paused."""
-        test = self._definitions.get(reference)
+        test = await self._definitions.find(reference)
         if test is None:
             raise DomainErrors([NotFound("No running test has this id or key: start it first.", path=("testId",))])
-        return await self.decide_for(test, user_id, attributes=attributes)
+        return await self.decide_for(test, await self.unit(user_id), attributes=attributes)
 
     async def decide_for(self, test: AssigningTest, user_id: str, *, attributes: Attributes | None = None) -> Decision:
-        """Decide for one unit of a known test."""
+        """Decide for one unit, by the caller's own id, of a known test."""
         running = test.definition.test.status is TestStatus.RUNNING
         if (test.may_differ or not running) and (exposed := await self._exposed(test, user_id)):
             return exposed

@@ -1,6 +1,7 @@
 """Which variant an exposure is of that names none, and whether others decide too."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from app.abtests.assigning import Assigning, Decision
 from app.errors import DomainErrors
@@ -26,16 +27,25 @@ class ExposureDeciding:
 
     async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
         """Mark tests in which a unit has another variant than its hash gives, so that exposures are looked up."""
-        foreign = sorted({test_id for test_id, user_id, key in named if self._is_foreign(test_id, user_id, key)})
+        foreign = sorted({one[0] for one in named if await self._is_foreign(*one)})
         if foreign:
             await self._tests.mark_decided_elsewhere(foreign)
             await self._broadcast.publish(TESTS, map(str, foreign))
 
-    def _is_foreign(self, test_id: int, user_id: str, key: str) -> bool:
-        test = self._assigning.test(test_id)
+    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
+        """Return with what probability the policy in force chooses a variant; None for a time before it."""
+        test = await self._assigning.test(test_id)
+        allocation = None if test is None else test.definition.allocation
+        if test is None or allocation is None or at < allocation.created_at:
+            return None
+        keys = [variant.key for variant in test.definition.variants]
+        return test.probabilities[keys.index(variant_key)]
+
+    async def _is_foreign(self, test_id: int, user_id: str, key: str) -> bool:
+        test = await self._assigning.test(test_id)
         if test is None:
             return True
         if test.may_differ:
             return False
-        index = test.variant_of(user_id)
+        index = test.variant_of(await self._assigning.unit(user_id))
         return index is None or test.definition.variants[index].key != key

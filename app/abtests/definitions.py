@@ -1,7 +1,7 @@
 """The tests that assign units now, compiled and kept in memory, and told when they change."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +10,9 @@ import structlog
 
 from app.abtests.targeting import Targeting, compile_targeting
 from app.errors import DomainErrors
-from app.runtime.broadcast import Broadcast
+from app.runtime.broadcast import Broadcast, Change
+from app.runtime.clock import Clock
 from app.store.abtests import TestDefinition, TestStore
-from app.store.database import is_unavailable
 from app.store.models.codes import TestStatus
 from app.store.notifications import TESTS
 from engine.assignment.allocation import (
@@ -26,6 +26,10 @@ from engine.assignment.allocation import (
 
 RELOAD_SECONDS = 30.0
 """Everything is read anew this often, should an announcement ever be lost."""
+RETRY_SECONDS = 1.0
+MISSED_SECONDS = 1.0
+"""How long a name that no live test has is not asked for again: a start elsewhere is announced much sooner."""
+MISSED_NAMES = 10_000
 
 log = structlog.get_logger(__name__)
 
@@ -87,25 +91,49 @@ def assigning_test(definition: TestDefinition) -> AssigningTest:
 class Definitions:
     """Running and paused tests by id and key. `start` reads them and follows the announcements of changes."""
 
-    def __init__(self, store: TestStore, broadcast: Broadcast) -> None:
+    def __init__(self, store: TestStore, broadcast: Broadcast, *, clock: Clock) -> None:
         self._store = store
         self._broadcast = broadcast
+        self._clock = clock
+        self._missed: dict[int | str, float] = {}
         self._by_id: dict[int, AssigningTest] = {}
         self._by_key: dict[str, AssigningTest] = {}
+        self._live: list[AssigningTest] = []
+        self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def get(self, reference: int | str) -> AssigningTest | None:
         """Return a test that runs or is paused, by id or key."""
         return self._by_id.get(reference) if isinstance(reference, int) else self._by_key.get(reference)
 
-    def running(self) -> Iterable[AssigningTest]:
-        """Return the tests that assign new units, by key."""
-        tests = (self._by_key[key] for key in sorted(self._by_key))
-        return [test for test in tests if test.definition.test.status is TestStatus.RUNNING]
+    async def find(self, reference: int | str) -> AssigningTest | None:
+        """Return a test that runs or is paused; one that was started elsewhere just now is looked for."""
+        found = self.get(reference)
+        if found is None and self._may_be_new(reference):
+            test_id = await self._store.live_id(reference)
+            if test_id is None:
+                self._miss(reference)
+            else:
+                await self.refresh([test_id])
+            found = self.get(reference)
+        return found
+
+    def live(self) -> Sequence[AssigningTest]:
+        """Return the tests that run or are paused, by key."""
+        return self._live
+
+    def _may_be_new(self, reference: int | str) -> bool:
+        return self._missed.get(reference, 0.0) <= self._clock.monotonic()
+
+    def _miss(self, reference: int | str) -> None:
+        if len(self._missed) >= MISSED_NAMES:
+            self._missed.clear()
+        self._missed[reference] = self._clock.monotonic() + MISSED_SECONDS
 
     async def start(self) -> None:
         """Read everything, then follow changes until `close`."""
         following = asyncio.Event()
+        await self.reload()
         self._task = asyncio.create_task(self._follow(following), name="follow-tests")
         await following.wait()
 
@@ -118,37 +146,39 @@ class Definitions:
 
     async def reload(self) -> None:
         """Read every test that runs or is paused."""
-        self._replace(await self._store.live_definitions())
+        async with self._reading:
+            self._replace(await self._store.live_definitions())
 
     async def refresh(self, test_ids: Iterable[int]) -> None:
         """Read these tests anew."""
         ids = set(test_ids)
-        found = await self._store.definitions(ids)
-        kept = {test_id: test.definition for test_id, test in self._by_id.items() if test_id not in ids}
-        self._replace(kept | found)
+        async with self._reading:  # one after the other: what was read first is not to replace what was read later
+            found = await self._store.definitions(ids)
+            kept = {test_id: test.definition for test_id, test in self._by_id.items() if test_id not in ids}
+            self._replace(kept | found)
+        self._missed.clear()
 
     async def _follow(self, following: asyncio.Event) -> None:
         with self._broadcast.subscribe(TESTS) as changes:
-            await self.reload()
             following.set()
+            current = False  # what was announced between reading and listening is not known
             while True:
                 try:
-                    change = await asyncio.wait_for(anext(changes), RELOAD_SECONDS)
-                    await (self.reload() if change.reread else self.refresh(int(name) for name in change.ids))
-                except TimeoutError:
-                    await self._try_reload()
-                except Exception as error:
-                    if not is_unavailable(error):
-                        raise
-                    await asyncio.sleep(1)
+                    await (self._apply(changes) if current else self.reload())
+                    current = True
+                except Exception as error:  # noqa: BLE001  # whatever it is: to decide by old definitions for ever is worse
+                    log.warning("tests_not_reloaded", error=str(error))
+                    current = False
+                    await asyncio.sleep(RETRY_SECONDS)
 
-    async def _try_reload(self) -> None:
+    async def _apply(self, changes: AsyncIterator[Change]) -> None:
+        """Wait for one change and read what it names; everything, where nothing was announced for long."""
         try:
+            change = await asyncio.wait_for(anext(changes), RELOAD_SECONDS)
+        except TimeoutError:
             await self.reload()
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            log.warning("tests_not_reloaded", error=str(error))
+            return
+        await (self.reload() if change.reread else self.refresh(int(name) for name in change.ids))
 
     def _replace(self, definitions: Mapping[int, TestDefinition]) -> None:
         live = (TestStatus.RUNNING, TestStatus.PAUSED)
@@ -159,6 +189,7 @@ class Definitions:
         }
         self._by_id = {test_id: test for test_id, test in tests.items() if test is not None}
         self._by_key = {test.definition.test.key: test for test in self._by_id.values()}
+        self._live = [self._by_key[key] for key in sorted(self._by_key)]
 
     def _compiled(self, definition: TestDefinition) -> AssigningTest | None:
         known = self._by_id.get(definition.test.id)

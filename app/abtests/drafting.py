@@ -2,11 +2,13 @@
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.errors import DomainError, InvalidInput
+import orjson
+
+from app.abtests.targeting import compile_targeting
+from app.errors import DomainError, DomainErrors, InvalidInput
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -15,6 +17,7 @@ WEIGHT_TOLERANCE = 1e-6
 MOST_VARIANTS = 20
 MOST_GUARDRAILS = 20
 LONGEST_WINDOW_HOURS = 24 * 366
+UNSTORABLE = "This holds a NUL, half a surrogate pair, or a number past 64 bits: send what PostgreSQL can store."
 ADAPTIVE_METRICS = (MetricKind.CONVERSION, MetricKind.REVENUE)
 
 
@@ -79,7 +82,14 @@ class TestDraft:
 
 def problems(draft: TestDraft) -> list[DomainError]:
     """Return everything that forbids creating this test, whatever the database holds."""
-    return [*_texts(draft), *_variants(draft.variants), *_metrics(draft), *_numbers(draft), *_policy(draft)]
+    return [
+        *_texts(draft),
+        *_variants(draft.variants),
+        *_metrics(draft),
+        *_numbers(draft),
+        *_policy(draft),
+        *_targeting(draft.targeting),
+    ]
 
 
 def weight_problems(weights: Sequence[float], path: tuple[str, ...]) -> Iterator[DomainError]:
@@ -114,8 +124,17 @@ def text_problems(text: str, path: tuple[str, ...], *, most: int) -> Iterator[Do
         yield _wrong(path, "This text is empty: write something a colleague will recognise.")
     if len(text) > most:
         yield _wrong(path, f"This text has {len(text)} characters: shorten it to {most}.")
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        yield _wrong(path, "This text holds a NUL or half a surrogate pair: send valid Unicode.")
+    if not storable(text):
+        yield _wrong(path, UNSTORABLE)
+
+
+def storable(value: object) -> bool:
+    """Say whether PostgreSQL can hold a text, or a JSON value with the texts in it."""
+    try:
+        written = orjson.dumps(value)
+    except TypeError:  # half a surrogate pair, a number past 64 bits, nested too deep
+        return False
+    return b"\\u0000" not in written.replace(b"\\\\", b"")
 
 
 def _variants(variants: Sequence[VariantDraft]) -> Iterator[DomainError]:
@@ -123,18 +142,25 @@ def _variants(variants: Sequence[VariantDraft]) -> Iterator[DomainError]:
         yield _wrong(("variants",), f"A test has 2 to {MOST_VARIANTS} variants, not {len(variants)}.")
     if sum(variant.is_control for variant in variants) != 1:
         yield _wrong(("variants",), "Exactly one variant is the control: set isControl on one of them.")
-    yield from _keys((variant.key for variant in variants), ("variants",))
+    yield from _keys([(variant.key, ("variants", str(n), "key")) for n, variant in enumerate(variants)])
+    for number, variant in enumerate(variants):
+        path = ("variants", str(number))
+        if variant.name is not None:
+            yield from text_problems(variant.name, (*path, "name"), most=200)
+        if not storable(variant.payload):
+            yield _wrong((*path, "payload"), UNSTORABLE)
     yield from weight_problems([variant.weight for variant in variants], ("variants",))
 
 
-def _keys(keys: Iterable[str], path: tuple[str, ...]) -> Iterator[DomainError]:
-    found = list(keys)
-    for number, key in enumerate(found):
+def _keys(keys: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[DomainError]:
+    """Yield what is wrong with keys, each with its path: their form, and any used before."""
+    seen: set[str] = set()
+    for key, path in keys:
         if not VARIANT_KEY.fullmatch(key):
-            yield _wrong((*path, str(number), "key"), f"{key!r} is no key: use letters, digits, '.', '-' and '_'.")
-    for key, times in Counter(found).items():
-        if times > 1:
-            yield _wrong(path, f"The key {key!r} is used {times} times: give each its own.")
+            yield _wrong(path, f"{key!r} is no key: use 1 to 64 letters, digits, '.', '-' and '_'.")
+        if key in seen:
+            yield _wrong(path, f"The key {key!r} is used before: give each its own.")
+        seen.add(key)
 
 
 def _metrics(draft: TestDraft) -> Iterator[DomainError]:
@@ -143,13 +169,16 @@ def _metrics(draft: TestDraft) -> Iterator[DomainError]:
     yield from _metric(draft.metric, ("metric",))
     for number, metric in enumerate(draft.guardrails):
         yield from _metric(metric, ("guardrails", str(number)))
-    yield from _keys((metric.key for metric in draft.metrics), ("guardrails",))
+    guardrails = [(metric.key, ("guardrails", str(n), "key")) for n, metric in enumerate(draft.guardrails)]
+    yield from _keys([(draft.metric.key, ("metric", "key")), *guardrails])
 
 
 def _metric(metric: MetricDraft, path: tuple[str, ...]) -> Iterator[DomainError]:
+    if metric.name is not None:
+        yield from text_problems(metric.name, (*path, "name"), most=200)
     if (metric.kind is MetricKind.RATIO) != (metric.denominator is not None):
         yield _wrong((*path, "denominator"), "A RATIO names its denominator event; no other kind does.")
-    if metric.event is EventType.EXPOSED:
+    if EventType.EXPOSED in (metric.event, metric.denominator):
         yield _wrong((*path, "event"), "An exposure is no outcome: name what a unit does after it, such as CONVERTED.")
     if not 1 <= metric.window_hours <= LONGEST_WINDOW_HOURS:
         yield _wrong((*path, "windowHours"), f"A window has 1 to {LONGEST_WINDOW_HOURS} hours.")
@@ -192,6 +221,16 @@ def _policy(draft: TestDraft) -> Iterator[DomainError]:
     if draft.allocation_policy is not AllocationPolicy.FIXED and draft.metric.kind not in ADAPTIVE_METRICS:
         yield _wrong(("allocationPolicy",), "Bandits learn from CONVERSION or REVENUE: choose one, or FIXED.")
     yield from _exclusion(draft.exclusion)
+
+
+def _targeting(condition: object) -> Iterator[DomainError]:
+    if not storable(condition):
+        yield _wrong(("targeting",), UNSTORABLE)
+        return
+    try:
+        compile_targeting(condition)
+    except DomainErrors as refused:
+        yield from refused.problems
 
 
 def _exclusion(exclusion: tuple[str, float, float] | None) -> Iterator[DomainError]:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from app.abtests.drafting import MetricDraft, TestDraft, VariantDraft, problems, weight_problems
+from app.abtests.drafting import MetricDraft, TestDraft, VariantDraft, problems, storable, weight_problems
 from app.abtests.sizing import target_sample_size
 from app.auth.auditing import Audit
 from app.auth.principals import Principal
@@ -31,6 +31,15 @@ async def nothing_more(connection: Connection) -> None:
     del connection
 
 
+type Applied = Callable[[list[int]], Awaitable[object]]
+"""Told of changed tests before the change is answered, so that this process decides by it from then on."""
+
+
+async def nowhere_else(test_ids: list[int]) -> None:
+    """Tell nobody."""
+    del test_ids
+
+
 class TestLifecycle:
     """Creates, starts, pauses and ends tests. What is refused raises `DomainErrors` and leaves nothing."""
 
@@ -45,6 +54,7 @@ class TestLifecycle:
         audit: Audit,
         broadcast: Broadcast,
         clock: Clock,
+        applied: Applied = nowhere_else,
     ) -> None:
         self._database = database
         self._tests = tests
@@ -52,17 +62,20 @@ class TestLifecycle:
         self._audit = audit
         self._broadcast = broadcast
         self._clock = clock
+        self._applied = applied
 
     async def create(self, draft: TestDraft, *, principal: Principal) -> TestDefinition:
         """Create a test in DRAFT."""
         found = problems(draft)
         campaign_id, missing = await self._campaign(draft.campaign)
-        if draft.key in await self._tests.ids_of([draft.key]):
-            found.append(AlreadyExists(f"A test has the key {draft.key!r}: choose another.", path=("key",)))
+        if storable(draft.key) and draft.key in await self._tests.ids_of([draft.key]):
+            found.append(_taken(draft.key))
         if found or missing:
             raise DomainErrors([*found, *missing])
         async with self._database.transaction() as connection:
             test_id = await self._insert(connection, draft, campaign_id=campaign_id)
+            if test_id is None:  # another request made it meanwhile
+                raise DomainErrors([_taken(draft.key)])
             await self._note(connection, principal, action="test.create", test_id=test_id, after=asdict(draft))
         return await self._changed(test_id)
 
@@ -70,6 +83,7 @@ class TestLifecycle:
         """Start a draft, from `at` on where it ran elsewhere before, or go on with a paused test."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
+            await unit_metrics.hold_tests(connection)
             test = await self._locked(connection, test_id)
             _demand(test, TestStatus.DRAFT, TestStatus.PAUSED, done="started")
             _check_start(test, at, now)
@@ -98,19 +112,21 @@ class TestLifecycle:
                 [NotFound("The winner is no variant of this test: pass one of its ids.", path=("winner",))]
             )
         async with self._database.transaction() as connection:
+            await unit_metrics.hold_tests(connection)
             test = await self._locked(connection, test_id)
             _demand(test, TestStatus.RUNNING, TestStatus.PAUSED, done="ended")
             now = self._clock.now()
             await self._move(connection, principal, test, status=TestStatus.ENDED, ended_at=now, winner_id=winner_id)
+            await unit_metrics.end_test(connection, test_id, at=now)
             await within(connection)
         return await self._changed(test_id)
 
     async def set_weights(self, test_id: int, weights: Mapping[str, float], *, principal: Principal) -> TestDefinition:
         """Change the shares of a test with fixed allocation; exposed units keep their variant."""
-        definition = await self.definition(test_id)
-        ordered = _ordered_weights(definition, weights)
         async with self._database.transaction() as connection:
             test = await self._locked(connection, test_id)
+            definition = (await self._tests.definitions([test_id], connection))[test_id]
+            ordered = _ordered_weights(definition, weights)
             _demand(test, TestStatus.DRAFT, TestStatus.RUNNING, TestStatus.PAUSED, done="given new weights")
             shares = dict(zip((variant.id for variant in definition.variants), ordered, strict=True))
             await self._tests.set_weights(connection, shares)
@@ -130,7 +146,7 @@ class TestLifecycle:
             raise DomainErrors([_unknown()])
         return found
 
-    async def _insert(self, connection: Connection, draft: TestDraft, *, campaign_id: int | None) -> int:
+    async def _insert(self, connection: Connection, draft: TestDraft, *, campaign_id: int | None) -> int | None:
         return await self._tests.insert(
             connection,
             _test_values(draft, campaign_id, self._clock.now()),
@@ -141,6 +157,8 @@ class TestLifecycle:
     async def _campaign(self, reference: int | str | None) -> tuple[int | None, list[DomainError]]:
         if reference is None:
             return None, []
+        if isinstance(reference, str) and not storable(reference):
+            return None, [NotFound("No campaign has this id or key: create it first.", path=("campaignId",))]
         found = (await self._campaigns.campaigns([reference])).get(reference)
         if found is None:
             return None, [NotFound("No campaign has this id or key: create it first.", path=("campaignId",))]
@@ -183,9 +201,14 @@ class TestLifecycle:
         await self._audit.record(connection, principal, action=action, subject=("test", test_id), **states)
 
     async def _changed(self, test_id: int) -> TestDefinition:
+        await self._applied([test_id])
         await self._broadcast.publish(TESTS, [str(test_id)])
         await self._broadcast.publish(TEST_TOTALS, [str(test_id)])
         return await self.definition(test_id)
+
+
+def _taken(key: str) -> DomainError:
+    return AlreadyExists(f"A test has the key {key!r}: choose another.", path=("key",))
 
 
 def _unknown() -> DomainError:

@@ -1,7 +1,9 @@
 """Exposures on their way in: an exposure that names no variant asks Winnow, one that names it was decided elsewhere."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -30,6 +32,10 @@ class Deciding(Protocol):
         """Take note of units (test, user, variant's key) whose variant somebody else may have decided."""
         ...
 
+    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
+        """Return with what probability a test chooses a variant, where that is known of this time."""
+        ...
+
 
 class Undecided:
     """Nobody decides: an exposure has to name its variant."""
@@ -42,14 +48,21 @@ class Undecided:
     async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
         """Take no note."""
 
+    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
+        """Know nothing."""
+        del test_id, variant_key, at
+
 
 async def decide_exposures(
     events: Mapping[int, IncomingEvent], tests: Mapping[str, int], deciding: Deciding
 ) -> dict[int, IncomingEvent | Rejection]:
-    """Return, by place, exposures with the variant chosen for them, or why they are refused; others are left out."""
+    """Return, by place, exposures with their variant and its probability, or why they are refused."""
     exposed = [(index, event) for index, event in events.items() if event.type == "EXPOSED"]
     await deciding.notice(list(_named((event for _, event in exposed), tests)))
-    return {index: await _decided(event, tests, deciding) for index, event in exposed if event.variant_key is None}
+    asked = [(index, event) for index, event in exposed if event.variant_key is None]
+    chosen = await asyncio.gather(*(_decided(event, tests, deciding) for _, event in asked))
+    named = {index: await _with_probability(event, tests, deciding) for index, event in exposed if event.variant_key}
+    return named | dict(zip((index for index, _ in asked), chosen, strict=True))
 
 
 def _named(events: Iterable[IncomingEvent], tests: Mapping[str, int]) -> Iterable[tuple[int, str, str]]:
@@ -64,3 +77,10 @@ async def _decided(event: IncomingEvent, tests: Mapping[str, int], deciding: Dec
         message = f"This user has no variant in the test ({chosen.reason}): send no exposure, or name the variant."
         return Rejection(DropReason.NOT_IN_TEST, message, "variantKey", event.id)
     return msgspec.structs.replace(event, variant_key=chosen.variant_key, probability=chosen.probability)
+
+
+async def _with_probability(event: IncomingEvent, tests: Mapping[str, int], deciding: Deciding) -> IncomingEvent:
+    if event.probability is not None or event.test_id is None or event.variant_key is None:
+        return event
+    probability = await deciding.probability(tests[event.test_id], event.variant_key, event.occurred_at)
+    return event if probability is None else msgspec.structs.replace(event, probability=probability)

@@ -51,7 +51,7 @@ class FlagEvaluation:
             return Response(orjson.dumps(failure(refused, key)), status_code=status, media_type=JSON)
 
     async def _one(self, key: str, request: Request, user_id: str, attributes: dict[str, Any]) -> Response:
-        test = self._assigning.test(key)
+        test = await self._assigning.test(key)
         if test is None:
             raise Refused(FLAG_NOT_FOUND, f"No running test has the key {key!r}: start it, or correct the key.")
         decision = await self._assigning.decide_for(test, user_id, attributes=attributes)
@@ -59,7 +59,7 @@ class FlagEvaluation:
         return Response(orjson.dumps(success(decision)), media_type=JSON)
 
     async def _all(self, request: Request, user_id: str, attributes: dict[str, Any]) -> Response:
-        tests = self._assigning.running()
+        tests = self._assigning.live()
         decisions = [await self._assigning.decide_for(test, user_id, attributes=attributes) for test in tests]
         await self._expose(request, decisions, attributes)
         body = orjson.dumps({"flags": [success(decision) for decision in decisions]})

@@ -253,6 +253,11 @@ class TestStore:
         allocations = await source.fetch(NEWEST_ALLOCATIONS, ids)
         return _assemble(tests, variants, metrics, allocations)
 
+    async def live_id(self, reference: int | str) -> int | None:
+        """Return the id of a test that runs or is paused, by id or key."""
+        by_id = isinstance(reference, int)
+        return await self._database.fetchval(LIVE_BY_ID if by_id else LIVE_BY_KEY, reference)
+
     async def live_definitions(self) -> dict[int, TestDefinition]:
         """Return every test that runs or is paused."""
         rows = await self._database.fetch("SELECT id FROM ab_test WHERE status IN ('RUNNING', 'PAUSED')")
@@ -265,9 +270,11 @@ class TestStore:
         *,
         variants: Sequence[Mapping[str, Any]],
         metrics: Sequence[Mapping[str, Any]],
-    ) -> int:
-        """Store a new test with its variants and metrics; return its id."""
-        test_id = await _insert(connection, "ab_test", test)
+    ) -> int | None:
+        """Store a new test with its variants and metrics; return its id, None where its key is taken."""
+        test_id = await _insert(connection, "ab_test", test, but="ON CONFLICT (key) DO NOTHING")
+        if test_id is None:
+            return None
         for position, variant in enumerate(variants):
             await _insert(connection, "ab_test_variant", {**variant, "test_id": test_id, "position": position})
         for position, metric in enumerate(metrics):
@@ -275,8 +282,8 @@ class TestStore:
         return test_id
 
     async def lock(self, connection: Connection, test_id: int) -> TestRow | None:
-        """Return the test's row, locked until the transaction ends."""
-        row = await connection.fetchrow(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = $1 FOR UPDATE", test_id)
+        """Return the test's row, locked until the transaction ends; its units may be counted meanwhile."""
+        row = await connection.fetchrow(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = $1 FOR NO KEY UPDATE", test_id)
         return None if row is None else _test(row)
 
     async def set_fields(self, connection: Connection, test_id: int, values: Mapping[str, Any]) -> None:
@@ -359,12 +366,15 @@ def _grouped[T](rows: Iterable[Record], make: Callable[[Record], T]) -> dict[int
     return groups
 
 
-async def _insert(connection: Connection, table: str, values: Mapping[str, Any]) -> int:
+async def _insert(connection: Connection, table: str, values: Mapping[str, Any], *, but: str = "") -> Any:
     names = ", ".join(values)
     places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
-    return await connection.fetchval(f"INSERT INTO {table} ({names}) VALUES ({places}) RETURNING id", *values.values())
+    statement = f"INSERT INTO {table} ({names}) VALUES ({places}) {but} RETURNING id"
+    return await connection.fetchval(statement, *values.values())
 
 
+LIVE_BY_ID = "SELECT id FROM ab_test WHERE id = $1 AND status IN ('RUNNING', 'PAUSED')"
+LIVE_BY_KEY = "SELECT id FROM ab_test WHERE key = $1 AND status IN ('RUNNING', 'PAUSED')"
 VARIANTS = """
 SELECT id, test_id, key, name, position, is_control, weight, payload FROM ab_test_variant
 WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position

@@ -32,6 +32,7 @@ WHERE t.started_at IS NOT NULL AND denominator IS NOT NULL
 EXPOSED_USERS = """
 SELECT DISTINCT user_id FROM event WHERE test_id = $1 AND type = 8 AND user_id > $2 ORDER BY user_id LIMIT $3
 """
+EXPOSED_SINCE = "SELECT DISTINCT user_id FROM event WHERE test_id = $1 AND type = 8 AND occurred_at >= $2"
 
 # The (test, user) pairs that new events can change: exposures, and metric events near an exposure already known.
 AFFECTED_PAIRS = """
@@ -231,9 +232,20 @@ async def update(connection: Connection, pairs: Sequence[tuple[int, int]]) -> se
     return set(tests)
 
 
+async def hold_tests(connection: Connection) -> None:
+    """Keep events from being stored until the transaction ends; to be called before it locks or reads anything."""
+    await connection.execute(HOLD_TESTS, TESTS_LOCK)
+
+
+async def end_test(connection: Connection, test_id: int, *, at: datetime) -> None:
+    """Take out of the totals what a test counted from its end on, by a sender's clock that is ahead."""
+    rows = await connection.fetch(EXPOSED_SINCE, test_id, at)
+    await update(connection, [(test_id, row["user_id"]) for row in rows])
+
+
 async def rebuild_test(connection: Connection, test_id: int, *, batch: int = 5000) -> None:
     """Recompute every unit that was ever exposed to a test, while no event is stored."""
-    await connection.execute(HOLD_TESTS, TESTS_LOCK)
+    await hold_tests(connection)
     last = 0
     while users := [row["user_id"] for row in await connection.fetch(EXPOSED_USERS, test_id, last, batch)]:
         await update(connection, [(test_id, user) for user in users])
