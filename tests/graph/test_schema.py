@@ -23,6 +23,7 @@ LATER = {
     "Campaign": {"offerRecommendation", "segmentRanking", "recommendations"},
     "ABTest": {"offPolicy"},
     "User": {"assignments", "sendTime", "affinities", "recommendedCampaigns"},
+    "Subscription": {"job"},
     "Mutation": {"reallocate", "trainModels", "cancelJob"},
 }
 """What the contract has and nothing can answer yet."""

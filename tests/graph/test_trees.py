@@ -50,6 +50,11 @@ def objects(value: Any) -> int:
     return 1 + sum(map(objects, value.values())) if isinstance(value, dict) else 0
 
 
+def asked_for(statements: list[str]) -> list[str]:
+    """Leave out what the process reads by itself: the tests that run."""
+    return [statement for statement in statements if "FROM ab_test WHERE" not in statement]
+
+
 @pytest.mark.parametrize("query", NESTED.values(), ids=NESTED)
 async def test_the_number_of_statements_does_not_grow_with_the_rows(
     ask, statements, grow_catalogue: Callable[[int], Awaitable[None]], query: str
@@ -60,7 +65,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_rows(
         with statements.watched() as seen:
             body = await ask(query)
         assert "errors" not in body, body
-        counts.append(len(seen))
+        counts.append(len(asked_for(seen)))
         sizes.append(objects(body))
     assert sizes[1] > 2 * sizes[0]
     assert counts[0] == counts[1]
@@ -70,7 +75,7 @@ async def test_nothing_is_loaded_that_is_not_asked_for(ask, statements, grow_cat
     await grow_catalogue(2)
     with statements.watched() as seen:
         await ask("{ campaigns { nodes { id key name } } }")
-    assert len(seen) == 1
+    assert len(asked_for(seen)) == 1
 
 
 async def test_one_answer_per_alias_arguments_and_place(ask, grow_catalogue) -> None:
@@ -112,7 +117,7 @@ async def test_fragments_directives_and_repeated_fields_are_followed(ask, statem
     merchant = {"key": "m1", "name": "M1", "campaigns": {"totalCount": 1}}
     node = {"metrics": {"sent": 10, "converted": 2, "delivered": 8}, "merchant": merchant}
     assert body == {"data": {"campaigns": {"nodes": [node]}}}
-    assert len(seen) == 5  # campaigns, metrics, merchants, their campaigns and the number of these
+    assert len(asked_for(seen)) == 5  # campaigns, metrics, merchants, their campaigns and the number of these
 
 
 async def test_objects_shared_by_many_are_loaded_once(ask, grow_catalogue) -> None:
@@ -143,11 +148,11 @@ async def test_a_field_may_need_more_than_the_object_it_is_of(ask, statements, g
     assert body["data"] == {"campaign": None}
     assert body["errors"][0]["path"] == ["campaign", "metrics"]
     assert body["errors"][0]["extensions"]["code"] == "NOT_ALLOWED"
-    assert len(seen) == 1
+    assert len(asked_for(seen)) == 1
 
 
 async def test_an_empty_list_loads_nothing_below_it(ask, statements) -> None:
     with statements.watched() as seen:
         body = await ask("{ campaigns { nodes { metrics { sent } merchant { name } trend { startsAt } } } }")
     assert body == {"data": {"campaigns": {"nodes": []}}}
-    assert len(seen) == 1
+    assert len(asked_for(seen)) == 1
