@@ -14,8 +14,8 @@ from app.auth import middleware as middleware_module
 from app.auth.limiting import RateLimit
 from app.auth.middleware import AuthenticationMiddleware, BodyLimitMiddleware
 from app.auth.principals import Permission, Principal
-from app.auth.refusals import STATUS, principal_of, refuse
-from app.errors import DomainError, ErrorCode, Unauthenticated
+from app.auth.refusals import principal_of, refuse
+from app.errors import DomainError, Unauthenticated
 from app.runtime.clock import ManualClock
 from app.store.models.codes import Role
 
@@ -213,7 +213,3 @@ async def test_websockets_are_refused_before_they_are_accepted():
     scope = {"type": "websocket", "path": "/graphql", "headers": [(b"x-api-key", b"nobodys")]}
     await middleware(scope, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
-
-
-def test_every_code_has_a_status():
-    assert set(STATUS) == set(ErrorCode)

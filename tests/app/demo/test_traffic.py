@@ -1,7 +1,6 @@
 from collections import Counter
 
 import httpx
-import msgspec
 import pytest
 
 from app.demo.traffic import HASTE, MOST_WAITING, HttpSender, Traffic, server_address
@@ -116,12 +115,3 @@ async def test_a_server_that_is_not_there_is_waited_for(sent):
 )
 def test_the_address_is_one_that_can_be_called(host, address):
     assert server_address(Settings(host=host, port=81)) == address
-
-
-def test_an_event_survives_being_worded(world, history):
-    from app.demo.wording import Wording
-
-    worded = Wording(world.population).word(history.events.take(slice(0, 3_000)), prefix="t")
-    again = msgspec.json.decode(msgspec.json.encode(worded), type=list[type(worded[0])])
-    assert again == worded
-    assert len({event.id for event in worded}) == 3_000

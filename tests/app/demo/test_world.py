@@ -1,17 +1,16 @@
 import dataclasses
 import itertools
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from app.demo.population import AMOUNT_FACTORS, CITIES, SEGMENTS
+from app.demo.population import SEGMENTS
 from app.demo.sending import MICROS
 from app.demo.truth import DELIVERY_COST_MICROS, ORDER_SIGMA, dose
 from app.demo.world import DAYS, MATURE_AFTER, NONE, World
-from app.store.models.codes import CampaignStatus, Channel, EventType
+from app.store.models.codes import Channel, EventType
 
 FUNNEL = [
     EventType.SENT,
@@ -74,19 +73,6 @@ def test_every_step_comes_after_the_one_that_led_to_it(history):
         assert np.all(after.at >= at[after.sends])
 
 
-def test_drafts_send_nothing_and_campaigns_keep_to_their_days(world, events):
-    for number, campaign in enumerate(world.population.campaigns):
-        sent = of(events.take(np.flatnonzero(events.campaigns == number)), EventType.SENT)
-        if campaign.status is CampaignStatus.DRAFT:
-            assert len(sent) == 0
-            continue
-        assert len(sent) > 100
-        day = (sent.at / MICROS / 86_400) - (np.datetime64(world.start, "D").astype(int))
-        assert day.min() > campaign.first_day - 1  # the east's day begins sooner
-        assert campaign.last_day is None or day.max() < campaign.last_day + 1
-        assert set(world.population.users.segment[sent.users].tolist()) <= set(campaign.segments)
-
-
 def test_conversions_are_what_the_truth_expects_by_campaign(world, history):
     probability = history.response.delivered * history.response.conversion
     assert_binomial(history, probability, by=history.sends.campaigns, kind=EventType.CONVERTED)
@@ -116,16 +102,6 @@ def test_the_dose_curve_is_in_the_conversions_of_campaigns_that_try_amounts(worl
     assert observed == pytest.approx(expected, rel=0.25)
 
 
-def test_amounts_are_tried_each_as_often(world, history):
-    tried = ~np.isnan(history.sends.probabilities)
-    own = np.array([float(plan.amount) for plan in world.population.campaigns])[history.sends.campaigns]
-    ratios = history.sends.amounts[tried] / own[tried]
-    assert np.all(history.sends.probabilities[tried] == 1 / len(AMOUNT_FACTORS))
-    for factor in AMOUNT_FACTORS:
-        near = int((np.abs(ratios - factor) < 0.1).sum())
-        assert binomtest(near, len(ratios), 1 / len(AMOUNT_FACTORS)).pvalue > SURE
-
-
 def assert_binomial(history, probability, *, by, kind):
     happened = np.zeros(len(history.sends), bool)
     happened[of(history.events, kind).sends] = True
@@ -143,26 +119,6 @@ def test_segments_and_affinity_differ_as_told(world, history):
     assert by_segment["loyal"] > 1.5 * by_segment["regular"] > 2 * by_segment["lapsed"]
     liking = world.liking[history.sends.users, history.sends.merchants]
     assert conversion[liking > 1.5].mean() > 2 * conversion[liking < 0.67].mean()
-
-
-def test_sends_follow_the_local_clock(world, history):
-    for number, city in enumerate(CITIES):
-        there = np.flatnonzero(world.population.users.city[history.sends.users] == number)[:400]
-        hours = history.sends.hours[there]
-        local = [
-            (np.datetime64(int(at), "us").item()).replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(city.timezone))
-            for at in history.sends.at[there]
-        ]
-        clock = np.array([moment.hour + moment.minute / 60 for moment in local])
-        distance = np.abs((clock - hours + 12) % 24 - 12)
-        assert np.quantile(distance, 0.95) < 0.1  # the hour of a change to summer time apart
-        assert (((hours >= 8) & (hours < 21)).mean()) > 0.8
-
-
-def test_weekends_are_quieter(world, history):
-    weekday = (history.sends.at // (86_400 * MICROS) + 3) % 7
-    daily = np.bincount(weekday, minlength=7)
-    assert daily[6] < 0.8 * daily[4]
 
 
 def test_orders_are_lognormal_around_the_merchants_median(world, history):
