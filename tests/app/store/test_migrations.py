@@ -31,7 +31,8 @@ async def test_every_migration_goes_down_and_up_again_by_itself(new_database):
 async def test_the_migrated_tables_are_those_of_the_models(database: Database):
     for model in (getattr(models, name) for name in models.__all__):
         rows = await database.fetch(
-            "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped",
+            "SELECT attname, attnotnull FROM pg_attribute "
+            "WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped",
             model._meta.db_table,
         )
         fields = model._meta.fields_db_projection
