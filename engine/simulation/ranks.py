@@ -50,8 +50,8 @@ def pooled_ranks(
             fit = model.fit_proportions(rng.binomial(exposed, truth), exposed, rng=rng, prior=belief, draws=draws)
         except NotConverged:
             continue
-        draws = np.asarray(fit.draws["posterior"]["value"].values).reshape(-1, *truth.shape)
-        found.append(_ranks(draws.mean(axis=2), truth.mean(axis=1)))
+        cells = np.asarray(fit.draws["posterior"]["value"].values).reshape(-1, *truth.shape)
+        found.append(_ranks(cells.mean(axis=2), truth.mean(axis=1)))
     if len(found) < 0.95 * fits:
         raise NotConverged(f"{fits - len(found)} of {fits} fits did not converge: look at the model before its ranks.")
     rate, lift = np.array(found).T
