@@ -18,7 +18,7 @@ LOCK_USERS = "SELECT id FROM app_user WHERE id = ANY($1::bigint[]) ORDER BY id F
 
 # Storing events shares this lock and a test's start holds it alone: a start recomputes what came before, and must see
 # all of it; and what comes after it must see that the test has started.
-SHARE_TESTS = "SELECT pg_advisory_xact_lock_shared($1)"
+SHARE_TESTS = "SELECT pg_advisory_xact_lock_shared($1), set_config('plan_cache_mode', 'force_custom_plan', true)"
 HOLD_TESTS = "SELECT pg_advisory_xact_lock($1)"
 TESTS_LOCK = 0x57494E4E_0002
 
@@ -52,6 +52,7 @@ WHERE (e.test_id IS NULL OR e.test_id = a.test_id)
 """
 
 # First exposure by occurred_at within the test's run; ties by the event's key. A pair without one loses its row.
+# "IS NOT DISTINCT FROM" keeps the planner from reading all of a test's events for each user, by the index on tests.
 UPDATE_ASSIGNMENTS = """
 WITH pair AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS p(test_id, user_id)),
 exposure AS (
@@ -66,7 +67,8 @@ exposure AS (
                min(e.occurred_at) AS first_exposed_at,
                count(DISTINCT e.variant_id) > 1 AS multiple_exposures
         FROM event e
-        WHERE e.user_id = p.user_id AND e.test_id = p.test_id AND e.type = 8 AND e.variant_id IS NOT NULL
+        WHERE e.user_id = p.user_id AND e.test_id IS NOT DISTINCT FROM p.test_id AND e.type = 8
+          AND e.variant_id IS NOT NULL
           AND e.occurred_at >= t.started_at AND (t.ended_at IS NULL OR e.occurred_at < t.ended_at)
     ) x
     WHERE x.variant_id IS NOT NULL
@@ -201,7 +203,11 @@ type UnitEvent = tuple[int, int | None, int, datetime]
 
 
 async def share_tests(connection: Connection) -> None:
-    """Keep tests from starting until the transaction ends; to be called before it reads anything of tests."""
+    """Keep tests from starting until the transaction ends; to be called before it reads anything of tests.
+
+    Its statements are planned anew each time: a plan kept from when tables were small would read them whole for each
+    unit once they are not.
+    """
     await connection.execute(SHARE_TESTS, TESTS_LOCK)
 
 
