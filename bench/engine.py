@@ -108,7 +108,7 @@ def summaries_of(converted: IntArray, exposed: IntArray) -> list[ProportionSumma
     return [ProportionSummary(converted=int(x), exposed=int(n)) for x, n in zip(converted, exposed, strict=True)]
 
 
-def best(call: Callable[[], object], *, number: int, repeat: int = 5) -> float:
+def best(call: Callable[[], object], *, number: int, repeat: int = 9) -> float:
     """Return the best mean time of a call, in seconds."""
     return min(timeit.repeat(call, number=number, repeat=repeat)) / number
 
@@ -154,7 +154,10 @@ def peer_times(python: Path, converted: IntArray, exposed: IntArray) -> dict:
 def alone(table: Table) -> None:
     """Add what is promised of the engine by itself."""
     pair = summaries_of(*(side[0] for side in tests_of(2, 1)))
-    page, posterior = best(lambda: live_page(pair), number=200), best(lambda: analyze_proportions(pair), number=200)
+    page, posterior = (
+        best(lambda: live_page(pair), number=20, repeat=40),
+        best(lambda: analyze_proportions(pair), number=20, repeat=40),
+    )
     table.add_row("one test of 2 variants, all of a live page", f"{page * 1e3:.2f} ms", "", "", "under 1 ms")
     table.add_row("   of which Bayesian", f"{posterior * 1e3:.2f} ms", "", "", "")
     five = tests_of(5, 1000)

@@ -45,7 +45,7 @@ class Marginals(Protocol):
 
     @property
     def longest_piece(self) -> float:
-        """Over how much of the coordinate a polynomial of degree 31 still follows the metric's slope."""
+        """Over how much of the coordinate a polynomial of degree 23 still follows the metric's slope."""
         ...
 
     def __getitem__(self, index: slice) -> Self:
@@ -101,7 +101,7 @@ class BetaMarginals:
     @property
     def longest_piece(self) -> float:
         """The slope p (1 - p) has poles at logits of -+ pi i."""
-        return 6.0
+        return 4.0
 
     @property
     def mean(self) -> FloatArray:
@@ -196,7 +196,7 @@ class GammaMarginals:
     @property
     def longest_piece(self) -> float:
         """The slope is an exponential."""
-        return 6.0
+        return 4.0
 
     @property
     def mean(self) -> FloatArray:

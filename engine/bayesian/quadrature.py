@@ -7,9 +7,9 @@ For independent posteriors with densities f and distribution functions F::
     P(i beats c)      = integral of f_i(x) F_c(x) dx
 
 The axis is cut wherever any posterior has fallen by set numbers of nats from its mode, so that the narrowest of them is
-resolved beside the widest; each piece has 16 Gauss-Legendre nodes. The distribution functions come from the same nodes
-by spectral integration, so the probabilities of being best sum to 1 up to rounding. Sums of positive terms alone: a
-small loss keeps its digits, and none is ever negative.
+resolved beside the widest; each piece has 12 or 16 Gauss-Legendre nodes. The distribution functions come from the same
+nodes by spectral integration, so the probabilities of being best sum to 1 up to rounding. Sums of positive terms alone:
+a small loss keeps its digits, and none is ever negative.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ import numpy as np
 from engine.arrays import FloatArray
 from engine.bayesian.marginals import Marginals
 
-_NODES = 16
+_PAIR_NODES, _MANY_NODES = 16, 12  # a piece; with three variants and more there are pieces enough
 _NATS = 36.0 * np.array([1.0, 4.0, 9.0, 16.0]) / 16.0
 _CHUNK = 120_000  # densities held at once, so that they stay in the processor's cache
 
@@ -59,7 +59,7 @@ def standing(marginals: Marginals, *, control: int = 0, higher_is_better: bool =
     if len(marginals.shape) == 1:
         return _standing(marginals, control, higher_is_better)
     variants = marginals.shape[-1]
-    step = max(1, _CHUNK // (variants * variants * (2 * _NATS.size + 1) * _NODES))
+    step = max(1, _CHUNK // (variants * variants * (2 * _NATS.size + 1) * _nodes(variants)))
     parts = [
         _standing(marginals[start : start + step], control, higher_is_better)
         for start in range(0, marginals.shape[0], step)
@@ -74,10 +74,11 @@ def standing(marginals: Marginals, *, control: int = 0, higher_is_better: bool =
 def _standing(marginals: Marginals, control: int, higher_is_better: bool) -> Standing:
     edges = _edges(marginals)
     half = 0.5 * np.diff(edges, axis=-1)
-    points, weights, _ = _rule()
+    count = _nodes(marginals.shape[-1])
+    points, weights, matrix = _rule(count)
     nodes = ((edges[..., :-1] + half)[..., None] + half[..., None] * points).reshape(*half.shape[:-1], -1)
     density = np.exp(-marginals.fall(nodes[..., None, :]))
-    density, below, above = _integrated(density, half[..., None, :])
+    density, below, above = _integrated(density, half[..., None, :], matrix)
     if not higher_is_better:
         below, above = above, below
     weight = (half[..., None] * weights).reshape(nodes.shape)[..., None]
@@ -108,29 +109,33 @@ def probability(value: FloatArray) -> FloatArray:
     return np.minimum(np.maximum(value, 0.0), 1.0)
 
 
-@lru_cache(maxsize=1)
-def _rule() -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return nodes and weights on [-1, 1], and the matrix from densities to integrals up to, and from, each node."""
-    points, weights = np.polynomial.legendre.leggauss(_NODES)
-    values = np.polynomial.legendre.legvander(points, _NODES)
-    order = np.arange(_NODES)
-    to_coefficients = (order + 0.5)[:, None] * (values[:, :_NODES] * weights[:, None]).T
-    previous = np.concatenate([-np.ones((_NODES, 1)), values[:, : _NODES - 1]], axis=1)
+def _nodes(variants: int) -> int:
+    return _PAIR_NODES if variants == 2 else _MANY_NODES
+
+
+@lru_cache(maxsize=2)
+def _rule(count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return nodes and weights on [-1, 1], and the matrix from densities to integrals up to each node, and over all."""
+    points, weights = np.polynomial.legendre.leggauss(count)
+    values = np.polynomial.legendre.legvander(points, count)
+    order = np.arange(count)
+    to_coefficients = (order + 0.5)[:, None] * (values[:, :count] * weights[:, None]).T
+    previous = np.concatenate([-np.ones((count, 1)), values[:, : count - 1]], axis=1)
     integrals = (values[:, 1:] - previous) / (2 * order + 1)
     up_to = integrals @ to_coefficients
-    return points, weights, np.concatenate([up_to, weights - up_to, weights[None]]).T.copy()
+    return points, weights, np.concatenate([up_to, weights[None]]).T.copy()
 
 
-def _integrated(density: FloatArray, half: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _integrated(density: FloatArray, half: FloatArray, matrix: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return densities with unit mass, and the masses below and above each node: shape (..., k, nodes) each."""
-    matrix = _rule()[2]
     pieces = (*density.shape[:-1], half.shape[-1], -1)
-    integrals = (density.reshape(-1, _NODES) @ matrix).reshape(pieces) * half[..., None]
+    integrals = (density.reshape(-1, matrix.shape[0]) @ matrix).reshape(pieces) * half[..., None]
     mass = integrals[..., -1]
     upward = np.cumsum(mass, axis=-1)
     downward = np.cumsum(mass[..., ::-1], axis=-1)[..., ::-1]
     total = 1.0 / upward[..., -1:]
-    below, above = integrals[..., :_NODES], integrals[..., _NODES:-1]
+    below = integrals[..., :-1]
+    above = mass[..., None] - below
     below[..., 1:, :] += upward[..., :-1, None]
     above[..., :-1, :] += downward[..., 1:, None]
     below, above = below * total[..., None], above * total[..., None]
