@@ -1,0 +1,121 @@
+"""Exposures that name no variant are decided by Winnow; those that name another than its hash are noticed."""
+
+from datetime import timedelta
+
+import pytest
+
+USERS = [f"user-{number}" for number in range(30)]
+
+
+async def variants_of_events(process) -> dict[str, tuple[str, float]]:
+    rows = await process.database.fetch(
+        "SELECT u.external_id, v.key, e.probability FROM event e JOIN app_user u ON u.id = e.user_id "
+        "JOIN ab_test_variant v ON v.id = e.variant_id"
+    )
+    return {row["external_id"]: (row["key"], row["probability"]) for row in rows}
+
+
+async def decided_elsewhere(process) -> bool:
+    return await process.database.fetchval("SELECT bool_or(decided_elsewhere) FROM ab_test")
+
+
+async def test_an_exposure_without_a_variant_gets_the_hashs(process) -> None:
+    definition = await process.running()
+    receipt = await process.record(*({"testId": "spring", "userId": user} for user in USERS))
+    assert (receipt.accepted, receipt.rejected) == (30, ())
+    expected = {user: ((await process.assign(user)).variant.key, 0.5) for user in USERS}
+    assert await variants_of_events(process) == expected
+    assert not await decided_elsewhere(process)
+    assert sum(exposed for exposed, _ in (await process.totals(definition.test.id)).values()) == 30
+
+
+async def test_an_exposed_unit_keeps_its_variant(process, by) -> None:
+    test_id = (await process.running()).test.id
+    shown = [(await process.assign(user, expose=True)).variant.key for user in USERS]
+    await process.lifecycle.set_weights(test_id, {"control": 0.0, "treatment": 1.0}, principal=by)
+    process.clock.advance(60)
+    await process.record(*({"testId": "spring", "userId": user} for user in USERS))
+    rows = await process.database.fetch(
+        "SELECT u.external_id, count(DISTINCT e.variant_id) AS variants, count(*) AS events "
+        "FROM event e JOIN app_user u ON u.id = e.user_id GROUP BY 1"
+    )
+    assert {(row["variants"], row["events"]) for row in rows} == {(1, 2)}
+    assert set(shown) == {"control", "treatment"}
+
+
+@pytest.mark.parametrize("status", ["DRAFT", "ENDED"])
+async def test_a_test_that_does_not_run_decides_nothing(process, by, status: str) -> None:
+    test_id = (await process.create()).test.id
+    if status == "ENDED":
+        await process.lifecycle.start(test_id, principal=by)
+        await process.lifecycle.end(test_id, principal=by)
+    receipt = await process.record({"testId": "spring"})
+    assert [(one.rejection.reason.name, one.rejection.field) for one in receipt.rejected] == [
+        ("NOT_IN_TEST", "variantKey")
+    ]
+    assert await variants_of_events(process) == {}
+
+
+async def test_a_unit_outside_the_test_is_told_why(process) -> None:
+    await process.running(targeting={"plan": "pro"})
+    receipt = await process.record({"testId": "spring"})
+    assert "not targeted" in receipt.rejected[0].rejection.message
+
+
+async def test_the_opaque_id_of_a_user_is_decided_as_its_own(process) -> None:
+    await process.running()
+    rows = await process.database.fetch(
+        "INSERT INTO app_user (external_id) SELECT unnest($1::text[]) RETURNING id, external_id", USERS
+    )
+    await process.record(*({"testId": "spring", "userId": f"usr_{row['id']}"} for row in rows))
+    expected = {user: ((await process.assign(user)).variant.key, 0.5) for user in USERS}
+    assert await variants_of_events(process) == expected
+    named = [
+        {"testId": "spring", "userId": f"usr_{row['id']}", "variantKey": expected[row["external_id"]][0]}
+        for row in rows
+    ]
+    await process.record(*named)
+    assert not await decided_elsewhere(process)
+
+
+async def test_the_hashs_own_choice_named_by_a_sender_is_nothing_foreign(process) -> None:
+    await process.running()
+    for user in USERS:
+        key = (await process.assign(user)).variant.key
+        await process.record({"testId": "spring", "userId": user, "variantKey": key})
+    assert not await decided_elsewhere(process)
+
+
+async def test_another_choice_is_noticed(process) -> None:
+    await process.running()
+    key = (await process.assign("ann")).variant.key
+    await process.record({"testId": "spring", "variantKey": "control" if key == "treatment" else "treatment"})
+    assert await decided_elsewhere(process)
+
+
+async def test_exposures_before_a_start_may_be_anybodys(process, by) -> None:
+    test_id = (await process.create()).test.id
+    at = process.clock.now() - timedelta(hours=1)
+    shown = {user: ("control", "treatment")[number % 2] for number, user in enumerate(USERS)}
+    await process.record(
+        *({"testId": "spring", "userId": user, "variantKey": key, "occurredAt": at} for user, key in shown.items())
+    )
+    await process.lifecycle.start(test_id, at=at, principal=by)
+    assert {user: (await process.assign(user)).variant.key for user in USERS} == shown
+
+
+async def test_a_named_variant_is_kept_with_its_exact_probability(process, by) -> None:
+    test_id = (await process.running()).test.id
+    await process.lifecycle.set_weights(test_id, {"control": 0.12344, "treatment": 0.87656}, principal=by)
+    before = process.clock.now() - timedelta(hours=1)
+    await process.record(
+        {"testId": "spring", "userId": "now", "variantKey": "control"},
+        {"testId": "spring", "userId": "given", "variantKey": "control", "probability": 0.9},
+        {"testId": "spring", "userId": "before", "variantKey": "control", "occurredAt": before},
+    )
+    found = await variants_of_events(process)
+    assert {user: probability for user, (_, probability) in found.items()} == {
+        "now": 0.1235,  # positions 0 to 1,234 of 10,000 lie below 0.12344
+        "given": 0.9,
+        "before": None,
+    }
