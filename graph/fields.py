@@ -97,6 +97,15 @@ def answers[A: Callable[..., Awaitable[object]]](owner: type, name: str) -> Call
     return register
 
 
+def extend(owner: type, name: str, annotation: object, field: RelationField) -> None:
+    """Add a related field to a type of another domain, which need not know of this one."""
+    field.python_name = name
+    field.name = name
+    field.type_annotation = StrawberryAnnotation(annotation)
+    field.origin = owner
+    get_object_definition(owner, strict=True).fields.append(field)
+
+
 def relation_of(owner: type, name: str) -> Relation:
     """Return the relation declared as `name` in a type."""
     fields = get_object_definition(owner, strict=True).fields

@@ -12,7 +12,7 @@ from graph.abtests import rows
 from graph.abtests.enums import AllocationPolicy, Decision, FrequentistTest, GuardrailStatus, MetricKind, TestStatus
 from graph.campaigns.types import Campaign
 from graph.connections import Connection
-from graph.fields import reading, related
+from graph.fields import extend, reading, related
 from graph.identifiers import Kind, encode
 from graph.scalars import JSON, BigInt
 
@@ -294,3 +294,11 @@ class Assignment:
     assigned_at: datetime = reading("When it was decided, UTC.")
     probability: float = reading("With which probability, a fraction.")
     policy_version: int = reading("By which policy version.")
+
+
+extend(
+    Campaign,
+    "tests",
+    Connection[ABTest],
+    related("A/B tests about the campaign, newest first.", permission=Permission.READ_TESTS),
+)

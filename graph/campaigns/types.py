@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import strawberry
 
@@ -17,9 +17,6 @@ from graph.connections import Connection
 from graph.fields import Read, reading, related
 from graph.identifiers import Kind, encode
 from graph.scalars import BigInt
-
-if TYPE_CHECKING:
-    from graph.abtests.types import ABTest
 
 strawberry.enum(CampaignStatus, description="A campaign's place in its life.")
 strawberry.enum(
@@ -180,9 +177,6 @@ class Campaign:
         "Users by the interval of their first conversion, earliest first, and who converted again.",
         permission=Permission.READ_ANALYTICS,
         size=12,
-    )
-    tests: Connection[Annotated["ABTest", strawberry.lazy("graph.abtests.types")]] = related(
-        "A/B tests about the campaign, newest first.", permission=Permission.READ_TESTS
     )
 
 
