@@ -110,6 +110,9 @@ async def process(clean_database: Database, clock: ManualClock) -> AsyncIterator
         yield process
 
 
+type OpenProcess = Callable[[Broadcast], AbstractAsyncContextManager[Process]]
+
+
 @pytest.fixture
 def open_process(
     clean_database: Database, clock: ManualClock

@@ -16,7 +16,7 @@ from app.store.notifications import PostgresBroadcast
 
 async def eventually(check) -> None:
     async with asyncio.timeout(5):
-        while not await check():
+        while not await check():  # noqa: ASYNC110  # what is awaited is another process's news, of which there is no event
             await asyncio.sleep(0.01)
 
 
