@@ -33,6 +33,8 @@ class DropReason(StrEnum):
     UNKNOWN_TEST = "unknown_test"
     UNKNOWN_VARIANT = "unknown_variant"
     UNKNOWN_USER = "unknown_user"
+    UNKNOWN_MERCHANT = "unknown_merchant"
+    INVALID_ROW = "invalid_row"
     NOT_IN_TEST = "not_in_test"
 
 
@@ -52,6 +54,8 @@ STEPS = {
     DropReason.UNKNOWN_TEST: Step.RESOLVE,
     DropReason.UNKNOWN_VARIANT: Step.RESOLVE,
     DropReason.UNKNOWN_USER: Step.RESOLVE,
+    DropReason.UNKNOWN_MERCHANT: Step.RESOLVE,
+    DropReason.INVALID_ROW: Step.STORE,
     DropReason.NOT_IN_TEST: Step.RESOLVE,
 }
 """At which step each reason drops an event."""

@@ -66,6 +66,14 @@ class ImportStore:
             *(run_id, rows, receipt.accepted, receipt.duplicates, len(receipt.rejected), at),
         )
 
+    async def restart(self, run_id: int, *, at: datetime) -> None:
+        """Forget how far an import came: it begins anew."""
+        await self._database.execute(
+            "UPDATE import_run SET rows_done = 0, accepted = 0, duplicates = 0, rejected = 0, started_at = $2, "
+            "updated_at = $2, finished_at = NULL WHERE id = $1",
+            *(run_id, at),
+        )
+
     async def finish(self, run_id: int, *, at: datetime) -> None:
         """Note that everything is stored."""
         await self._database.execute(

@@ -1,0 +1,179 @@
+# ruff: noqa: N999  # named as the command
+"""`winnow import`: users, merchants, campaigns or events out of a file, by a mapping of its columns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.auth.auditing import Audit
+from app.auth.principals import COMMAND_LINE
+from app.campaigns.editing import CampaignDraft, CampaignEditing, MerchantDraft, UserDraft
+from app.commands.options import DatabaseUrl, DataDir
+from app.errors import AlreadyExists, DomainError, DomainErrors, ErrorCode
+from app.ingestion.importing import Destination, EventsDestination, Fields, FileImport, Source, open_source
+from app.ingestion.mappings import Kind
+from app.ingestion.pipeline import Ingestion
+from app.ingestion.rejections import DropReason, Receipt, Rejected, Rejection
+from app.ingestion.sources import count_rows
+from app.runtime.clock import SystemClock
+from app.runtime.settings import Settings
+from app.store.access import AccessStore
+from app.store.campaigns import CampaignStore
+from app.store.catalogue import CatalogueStore
+from app.store.database import Database
+from app.store.events import EventStore
+from app.store.imports import ImportRunRow, ImportStore
+from app.store.models.codes import CampaignStatus, Channel
+from app.store.opening import run_with_database
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl or .parquet file; .gz too.")],
+    mapping: Annotated[Path, typer.Option(help="The TOML file that says which column is what.")],
+    kind: Annotated[Kind | None, typer.Option(help="Insist that the mapping is for these.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Where refused rows go.", show_default="FILE.rejected.jsonl")
+    ] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Import a file. Bad rows are written to a report; the same file again goes on where it stopped.
+
+    docs/guide/importing.md says how a mapping is written.
+    """
+    source = open_source(file, mapping, kind=kind, report=report)
+    settings = Settings.load(database_url=database_url, data_dir=data_dir)
+    run = run_with_database(settings, lambda database: import_file(database, source))
+    tell(run, source)
+
+
+async def import_file(database: Database, source: Source) -> ImportRunRow:
+    """Import what of a file is not imported yet, with a progress bar."""
+    columns = (TextColumn(source.path.name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("rows", total=count_rows(source.path))
+        importing = FileImport(destination(database, source.mapping.kind), ImportStore(database), SystemClock())
+        run = await importing.run(source, advanced=lambda rows: progress.advance(task, rows))
+        progress.update(task, total=run.rows_done)
+    return run
+
+
+def tell(run: ImportRunRow, source: Source) -> None:
+    """Say what became of the rows; exit with 1 where all were refused."""
+    typer.echo(
+        f"{source.path.name}: {run.rows_done:,} rows, {run.accepted:,} accepted, {run.duplicates:,} there already, "
+        f"{run.rejected:,} refused."
+    )
+    if run.rejected:
+        typer.echo(f"Each refused row is in {source.report}, with its line and reason.", err=True)
+    if run.rejected and not run.accepted and not run.duplicates:
+        raise typer.Exit(1)
+
+
+def destination(database: Database, kind: Kind) -> Destination:
+    """Return where rows of a kind go."""
+    clock = SystemClock()
+    if kind is Kind.EVENTS:
+        return EventsDestination(Ingestion(EventStore(database), clock))
+    audit = Audit(AccessStore(database))
+    editing = CampaignEditing(CampaignStore(database), CatalogueStore(database), audit=audit, clock=clock)
+    return {Kind.USERS: UsersDestination, Kind.MERCHANTS: MerchantsDestination, Kind.CAMPAIGNS: CampaignsDestination}[
+        kind
+    ](editing)
+
+
+class OneByOne:
+    """Writes items one after another; one whose key is taken is there already, and stays as it is."""
+
+    def __init__(self, editing: CampaignEditing) -> None:
+        self._editing = editing
+
+    async def write(self, items: Sequence[Fields]) -> Receipt:
+        """Write each item and say what became of it."""
+        outcomes = [await self._outcome(item) for item in items]
+        rejected = [
+            Rejected(place, outcome) for place, outcome in enumerate(outcomes) if isinstance(outcome, Rejection)
+        ]
+        return Receipt(outcomes.count("made"), outcomes.count("known"), tuple(rejected))
+
+    async def _outcome(self, item: Fields) -> str | Rejection:
+        try:
+            await self._create(item)
+        except DomainErrors as error:
+            only = error.problems[0]
+            return "known" if isinstance(only, AlreadyExists) else rejection(only, item)
+        except (msgspec.ValidationError, ValueError) as error:
+            return Rejection(DropReason.WRONG_VALUE, f"{error}: correct the row or the mapping.", None, shown_key(item))
+        return "made"
+
+    async def _create(self, item: Fields) -> object:
+        raise NotImplementedError
+
+
+class MerchantsDestination(OneByOne):
+    """Creates merchants."""
+
+    async def _create(self, item: Fields) -> object:
+        return await self._editing.create_merchant(draft(item, MerchantDraft), by=COMMAND_LINE)
+
+
+class CampaignsDestination(OneByOne):
+    """Creates campaigns."""
+
+    async def _create(self, item: Fields) -> object:
+        values = dict(item) | {
+            "merchant": item["merchantId"],
+            "channels": [Channel[name] for name in cast("list[str]", item["channels"])],
+            "status": CampaignStatus(str(item.get("status", "DRAFT"))),
+        }
+        del values["merchantId"]
+        return await self._editing.create_campaign(draft(values, CampaignDraft), by=COMMAND_LINE)
+
+
+class UsersDestination:
+    """Creates users and brings known ones up to date, many at once; where one is refused, one by one."""
+
+    def __init__(self, editing: CampaignEditing) -> None:
+        self._editing = editing
+
+    async def write(self, items: Sequence[Fields]) -> Receipt:
+        """Upsert users; those that were there count as duplicates."""
+        drafts = [draft(item, UserDraft) for item in items]
+        try:
+            done = await self._editing.upsert_users(drafts, by=COMMAND_LINE)
+        except DomainErrors as error:
+            if len(items) == 1:
+                return Receipt(rejected=(Rejected(0, rejection(error.problems[0], items[0])),))
+            return merged([await self.write([item]) for item in items])
+        return Receipt(done.created, done.updated + len(items) - done.created - done.updated)
+
+
+def merged(receipts: Sequence[Receipt]) -> Receipt:
+    """Return one receipt for items that were written one by one."""
+    rejected = [Rejected(place, r.rejection) for place, receipt in enumerate(receipts) for r in receipt.rejected]
+    return Receipt(sum(r.accepted for r in receipts), sum(r.duplicates for r in receipts), tuple(rejected))
+
+
+def draft[T](item: Fields, kind: type[T]) -> T:
+    """Make a draft of a row's fields."""
+    return cast("Any", kind)(**{_snake(name): value for name, value in item.items()})
+
+
+def rejection(problem: DomainError, item: Fields) -> Rejection:
+    """Return a use case's refusal as a row's."""
+    reason = DropReason.UNKNOWN_MERCHANT if problem.code is ErrorCode.NOT_FOUND else DropReason.INVALID_ROW
+    return Rejection(reason, problem.message, problem.path[-1] if problem.path else None, shown_key(item))
+
+
+def shown_key(item: Fields) -> str | None:
+    """Return by what the sender knows an item."""
+    return next((str(item[name]) for name in ("key", "externalId") if name in item), None)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
