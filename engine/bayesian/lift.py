@@ -22,6 +22,7 @@ _FINER = ((2.0, 6), (4.0, 3), (12.0, 2))  # below this beta the density's edge a
 _FAR = 600.0
 _LEAST_CERTAIN = 0.8  # squared: half-width of the control's mean over the mean itself
 _MOST_NODES = 1500
+_MOST_POINTS = 1500  # of a grid, beyond which no finer rule is taken
 
 
 def lift_estimate(ratio: Tabulated, *, level: float) -> IntervalEstimate:
@@ -188,8 +189,10 @@ def log_rates(marginals: BetaMarginals, indices: tuple[int, ...]) -> list[LogRat
 def _log_ratio(treatment: LogRate | _LogCount, control: LogRate | _LogCount, finer: int) -> Tabulated:
     (below, above), (under, over) = treatment.reach, control.reach
     spread = math.hypot(treatment.spread, control.spread)
-    step = 0.25 * spread / (1.0 + spread) / finer
     left, right = math.hypot(below, over), math.hypot(above, under)
+    step = 0.25 * spread / (1.0 + spread)
+    finer = max(1, min(finer, int(_MOST_POINTS * step / (left + right))))
+    step /= finer
     start = treatment.centre - control.centre - left
     grid = start + step * np.arange(math.ceil((left + right) / step) + 1)
     if treatment.spread < control.spread:
