@@ -1,15 +1,15 @@
 """The database: one address, a pool for set-based SQL, Tortoise for single rows, and the migrations of both."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import Any, Self
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
-from tortoise.context import TortoiseContext
+from tortoise.context import TortoiseContext, get_current_context
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
 from app.errors import DatabaseUnavailable, IncompatibleVersion
@@ -90,18 +90,26 @@ class Database:
     async def migrate(self, target: str = LATEST, *, progress: Progress | None = None) -> None:
         """Bring the schema to a migration, the latest unless named; of several processes one after another does it."""
         async with self._only_migration():
-            # entered, so that Tortoise's transactions find this context also where it is not the default
-            with self._orm:
+            with self.models():  # Tortoise's transactions look for their connection there
                 apps = orm_config(self.url)["apps"]
                 executor = MigrationExecutor(self._orm.db(CONNECTION), apps)
                 await executor.migrate([MigrationTarget(app_label=APP_LABEL, name=target)], progress=progress)
 
     async def pending_migrations(self) -> list[str]:
         """Return the names of the migrations that are not applied yet."""
-        with self._orm:
+        with self.models():
             executor = MigrationExecutor(self._orm.db(CONNECTION), orm_config(self.url)["apps"])
             steps = await executor.plan([MigrationTarget(app_label=APP_LABEL, name=LATEST)])
         return [step.migration.name for step in steps]
+
+    @contextmanager
+    def models(self) -> Generator[None]:
+        """Let models speak to this database, default or not, in the present task and those it starts."""
+        if get_current_context() is self._orm:
+            yield
+            return
+        with self._orm:
+            yield
 
     async def ping(self) -> None:
         """Raise DatabaseUnavailable unless the server answers."""

@@ -30,9 +30,15 @@ def run_with_database[T](
 async def _migrated[T](
     url: str, settings: Settings, work: Callable[[Database], Awaitable[T]], progress: Progress | None
 ) -> T:
-    database = await Database.open(url, pool_size=settings.pool_size, orm_pool_size=settings.orm_pool_size)
+    database = await Database.open(
+        url,
+        pool_size=settings.pool_size,
+        orm_pool_size=settings.orm_pool_size,
+        default=False,  # the process may have another open
+    )
     try:
         await database.migrate(progress=progress)
-        return await work(database)
+        with database.models():
+            return await work(database)
     finally:
         await database.close()
