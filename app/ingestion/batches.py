@@ -93,8 +93,9 @@ def read_lines(data: bytes, *, first_line: int = 1) -> Batch:
         events = _EVENTS.decode_lines(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _read_one_by_one(lines, numbers)
-    # Otherwise objects share a line or span several, or lines are blank.
-    return Batch(events, numbers) if len(events) == len(lines) else _read_one_by_one(lines, numbers)
+    # Otherwise objects share a line or span several, lines are blank, or one is too long.
+    is_plain = len(events) == len(lines) and max(map(len, lines), default=0) <= MAX_LINE_BYTES
+    return Batch(events, numbers) if is_plain else _read_one_by_one(lines, numbers)
 
 
 def read_mappings(mappings: Sequence[Mapping[str, object]]) -> list[Incoming]:

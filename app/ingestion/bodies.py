@@ -77,7 +77,8 @@ async def chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[Chunk]:
 class LineCutter:
     """Collects pieces of a body until there are whole lines enough."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._chunk_bytes = chunk_bytes
         self._pieces: list[bytes] = []
         self._size = 0
         self._line = 1
@@ -89,7 +90,7 @@ class LineCutter:
             data = self._skip(data)
         self._pieces.append(data)
         self._size += len(data)
-        return self._cut() if self._size >= CHUNK_BYTES else []
+        return self._cut() if self._size >= self._chunk_bytes else []
 
     def end(self) -> list[Chunk]:
         """Return what is left; the last line needs no line end."""
