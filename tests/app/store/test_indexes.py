@@ -18,7 +18,7 @@ from app.store.models.codes import CampaignStatus
 from app.store.partitions import EventPartitions
 from app.store.performance import Breakdown, PerformanceStore
 from app.store.totals import CONVERSION_DAYS
-from app.store.unit_metrics import AFFECTED_PAIRS, UPDATE_ASSIGNMENTS, UPDATE_UNITS
+from app.store.unit_metrics import AFFECTED_PAIRS, EXPOSED_USERS, UPDATE_ASSIGNMENTS, UPDATE_UNITS
 from app.store.windows import Interval, Window
 
 START = datetime(2025, 12, 1, tzinfo=UTC)
@@ -223,8 +223,9 @@ QUERIES: dict[str, dict[str, Callable[[Any], Awaitable[object]]]] = {
     "tests that events may matter to": {
         "ab_test_assignment_by_user": lambda d: d.fetch(AFFECTED_PAIRS, USERS, [None, None], [6, 6], [START, START])
     },
+    "users exposed to a test": {"event_by_test": lambda d: d.fetch(EXPOSED_USERS, 1, 0, 10)},
     "first exposures": {
-        "event_by_test": lambda d: d.fetch(UPDATE_ASSIGNMENTS, [1, 2], USERS),
+        "event_by_user": lambda d: d.fetch(UPDATE_ASSIGNMENTS, [1, 2], USERS),
         "ab_test_assignment_pkey": lambda d: d.fetch(UPDATE_ASSIGNMENTS, [1, 2], USERS),
         "ab_test_variant_pkey": lambda d: d.fetch(UPDATE_ASSIGNMENTS, [1, 2], USERS),
     },
