@@ -34,7 +34,8 @@ from app.ingestion.batches import IncomingEvent
 from app.ingestion.endpoint import EventsEndpoint
 from app.ingestion.exposures import Chosen
 from app.ingestion.pipeline import Ingestion
-from app.ofrep.endpoints import FlagEvaluation, flag_routes
+from app.ofrep.endpoints import PATH as FLAGS_PATH
+from app.ofrep.endpoints import FlagDoor, FlagEvaluation
 from app.operations.access_log import access_log
 from app.operations.doors import metrics_registry, operation_routes
 from app.operations.observing import ObservingMiddleware, RequestMeasures
@@ -49,6 +50,7 @@ from app.store.campaigns import CampaignStore
 from app.store.catalogue import CatalogueStore
 from app.store.database import Database
 from app.store.events import EventStore
+from app.store.jobs import JobStore
 from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
 from graph.context import Services
@@ -77,11 +79,22 @@ class WebApplication:
         self._measures = RequestMeasures()
         self._lifespan = Router(lifespan=self._opened)
         self._doors: ASGIApp = self._lifespan
+        self._flags: ASGIApp = self._lifespan
+        self._streams: StreamDoor | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the application's own start and stop."""
-        serve = self._lifespan if scope["type"] == "lifespan" else self._doors
-        await serve(scope, receive, send)
+        await self._serving(scope)(scope, receive, send)
+
+    def _serving(self, scope: Scope) -> ASGIApp:
+        if scope["type"] == "http" and scope["path"].startswith(FLAGS_PATH):
+            return self._flags
+        return self._lifespan if scope["type"] == "lifespan" else self._doors
+
+    def finish(self) -> None:
+        """Break off what would go on for ever: a server that stops waits for the requests it has."""
+        if self._streams is not None:
+            self._streams.interrupt()
 
     @asynccontextmanager
     async def _opened(self, _router: object) -> AsyncGenerator[None]:
@@ -97,16 +110,30 @@ class WebApplication:
             await database.close()
 
     def _make_doors(self, database: Database, broadcast: Broadcast, assembly: "Assembly") -> Starlette:
-        services, store = assembly.services, AccessStore(database)
+        services, store, settings = assembly.services, AccessStore(database), self._settings
         keys = KeyRing(store, audit=Audit(store), clock=self._clock)
+        limit = RateLimit(per_second=settings.requests_per_second, burst=settings.requests_burst, clock=self._clock)
+        self._flags = self._flag_door(assembly, keys, limit)
         routes = [
             *graph_routes(self._operations, services),
             *self._live_routes(services, broadcast, keys),
-            *flag_routes(FlagEvaluation(assembly.assigning, services.exposing)),
             self._events_route(services.ingestion),
             *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
         ]
-        return Starlette(routes=routes, middleware=self._middleware(keys), exception_handlers={DomainError: _refuse})
+        middleware = self._middleware(keys, limit)
+        return Starlette(routes=routes, middleware=middleware, exception_handlers={DomainError: _refuse})
+
+    def _flag_door(self, assembly: "Assembly", keys: KeyRing, limit: RateLimit) -> ASGIApp:
+        door: ASGIApp = FlagDoor(
+            FlagEvaluation(assembly.assigning, assembly.services.exposing),
+            authenticate=keys.authenticate,
+            limit=limit,
+            max_bytes=self._settings.max_request_bytes,
+            count=self._measures.of_route,
+        )
+        for layer in _cross_origin(self._settings.allowed_origins):
+            door = layer.cls(door, *layer.args, **layer.kwargs)
+        return door
 
     def _live_routes(self, services: Services, broadcast: Broadcast, keys: KeyRing) -> list[BaseRoute]:
         feeds = Feeds(self._operations, broadcast)
@@ -118,15 +145,14 @@ class WebApplication:
             allowed_origins=self._settings.allowed_origins,
             max_subscriptions=self._settings.max_subscriptions,
         )
-        stream = StreamDoor(self._operations, services, feeds)
+        stream = self._streams = StreamDoor(self._operations, services, feeds)
         return [
             WebSocketRoute("/graphql", door),
             Route("/graphql/stream", stream.respond, methods=["GET", "POST"]),
         ]
 
-    def _middleware(self, keys: KeyRing) -> list[Middleware]:
+    def _middleware(self, keys: KeyRing, requests: RateLimit) -> list[Middleware]:
         settings, clock = self._settings, self._clock
-        requests = RateLimit(per_second=settings.requests_per_second, burst=settings.requests_burst, clock=clock)
         limits = {EVENTS_PATH: settings.max_events_bytes}
         return [
             Middleware(ObservingMiddleware, clock=clock, measures=self._measures, log=access_log(settings)),
@@ -208,6 +234,7 @@ def _services(
         lifecycle=lifecycle,
         analyzing=Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock),
         exposing=exposing,
+        jobs=JobStore(database, broadcast),
     )
 
 
@@ -254,8 +281,15 @@ async def _record_exposure(ingestion: Ingestion, exposure: Exposure) -> None:
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
     if not origins:
         return []
-    headers = ["Authorization", "X-API-Key", "Content-Type"]
-    return [Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers)]
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match", "X-Winnow-Expose"],
+            expose_headers=["ETag", "Retry-After", "X-Request-ID"],
+        )
+    ]
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:

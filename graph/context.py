@@ -14,6 +14,7 @@ from app.ingestion.pipeline import Ingestion
 from app.store.abtest_lists import TestLists
 from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
+from app.store.jobs import JobStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Services:
     lifecycle: TestLifecycle
     analyzing: Analyzing
     exposing: Exposing
+    jobs: JobStore
 
 
 @dataclass(frozen=True, slots=True)

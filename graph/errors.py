@@ -89,6 +89,11 @@ def refusal(problem: DomainError) -> dict[str, Any]:
     return {"message": problem.message, "extensions": _extensions(problem)}
 
 
+def refusals(error: Exception) -> list[dict[str, Any]]:
+    """Return why a whole request failed: its refusals, or anything else masked and logged."""
+    return [refusal(one) for one in problems_of(error)] or [_masked(GraphQLError(""), error)]
+
+
 def _original(error: GraphQLError) -> Exception | None:
     original = error.original_error
     while isinstance(original, GraphQLError):

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     TEST = "tst"
     VARIANT = "var"
     ANALYSIS = "ana"
+    JOB = "job"
 
 
 def encode(kind: Kind, number: int) -> strawberry.ID:

@@ -26,6 +26,8 @@ from graph.campaigns import queries as campaign_queries
 from graph.campaigns import subscriptions as campaign_subscriptions
 from graph.events import mutations as event_mutations
 from graph.fields import READ, RELATION, Relation
+from graph.jobs import queries as job_queries
+from graph.jobs import subscriptions as job_subscriptions
 from graph.scalars import scalar_map
 from graph.selection import LOADED, Loaded, Selection, named_type
 from graph.trees import Branch, grow
@@ -34,7 +36,7 @@ DEFINITION = "strawberry-definition"
 
 
 @strawberry.type(description="What can be asked.")
-class Query(campaign_queries.Query, test_queries.Query):
+class Query(campaign_queries.Query, test_queries.Query, job_queries.Query):
     """Every domain's queries."""
 
 
@@ -44,7 +46,9 @@ class Mutation(campaign_mutations.Mutation, test_mutations.Mutation, event_mutat
 
 
 @strawberry.type(description="What can be followed: the present state first, then each change.")
-class Subscription(campaign_subscriptions.Subscription, test_subscriptions.Subscription):
+class Subscription(
+    campaign_subscriptions.Subscription, test_subscriptions.Subscription, job_subscriptions.Subscription
+):
     """Every domain's subscriptions."""
 
 

@@ -9,10 +9,14 @@ and a pipe into which one byte is written once requests are served.
 import os
 import socket
 import sys
+from collections.abc import Callable
 from typing import override
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.importer import import_from_string
 
+from app.commands.websockets import FramingProtocol
 from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings
 
@@ -22,9 +26,10 @@ READY = b"r"
 class AnnouncingServer(uvicorn.Server):
     """Uvicorn, saying when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, ready: int) -> None:
+    def __init__(self, config: uvicorn.Config, ready: int, *, finish: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._finish = finish
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -33,15 +38,20 @@ class AnnouncingServer(uvicorn.Server):
             os.write(self._ready, READY)
         os.close(self._ready)
 
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._finish()
+        await super().shutdown(sockets)
 
-def server_config(application: str, settings: Settings) -> uvicorn.Config:
+
+def server_config(application: ASGIApp, settings: Settings) -> uvicorn.Config:
     """Return how uvicorn serves the application."""
     return uvicorn.Config(
         application,
-        factory=True,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=FramingProtocol,
+        ws_per_message_deflate=False,  # 64 kB and a compression a connection, for messages of 2 kB
         ws_max_size=settings.max_request_bytes,
         log_config=None,  # structlog has it
         access_log=False,  # written with more in it by the application
@@ -55,7 +65,9 @@ def main(arguments: list[str]) -> None:
     application, listening, ready = arguments
     settings = Settings.load()
     configure_logging(settings)
-    server = AnnouncingServer(server_config(application, settings), int(ready))
+    served = import_from_string(application)()
+    finish = getattr(served, "finish", lambda: None)
+    server = AnnouncingServer(server_config(served, settings), int(ready), finish=finish)
     server.run(sockets=[socket.socket(fileno=int(listening))])
     if not server.started:
         raise SystemExit(3)

@@ -20,6 +20,8 @@ TEST_TOTALS = "test_totals"
 """Announced with a test's id when its totals change."""
 CAMPAIGN_TOTALS = "campaign_totals"
 """Announced with a campaign's id when its totals change."""
+JOBS = "jobs"
+"""Announced with a job's id when its state or progress change."""
 LARGEST_PAYLOAD = 7_999
 """Bytes; PostgreSQL refuses 8,000."""
 LONGEST_ID = 1_000

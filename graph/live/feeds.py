@@ -1,8 +1,8 @@
-"""Feeds: one execution a change for all who asked for the same, and the newest answer for each of them.
+"""Feeds: one execution a change for all who asked for the same.
 
 Subscriptions with the same document, variables and permissions are one feed. It computes the present answer when it
-starts and again after each change, at most as often as asked, serialises it once, and hands the same text to every
-follower. A follower has room for one answer: a slow one skips to the newest, and memory stays bounded.
+starts and again after each change, at most as often as asked, serialises it once, and hands the same bytes to every
+follower. A feed lasts as long as somebody follows it.
 """
 
 import asyncio
@@ -11,46 +11,19 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import orjson
-import structlog
 
+from app.errors import ErrorCode
 from app.runtime.broadcast import Broadcast, Change
 from app.store.database import is_unavailable
 from graph.context import Context
+from graph.errors import refusals
+from graph.live.followers import Follower, News
 from graph.live.sources import Source
 from graph.operations import Answer, Operations, Request
 
 RETRY_SECONDS = 1.0
-
-log = structlog.stdlib.get_logger("winnow.graph")
-
-
-class Follower:
-    """One subscriber: the newest answer it has not taken yet."""
-
-    __slots__ = ("_news", "_tell", "finished", "when_finished")
-
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self._tell = tell
-        self._news: str | None = None
-        self.finished = False
-        self.when_finished: Callable[[], None] | None = None
-
-    def offer(self, text: str) -> None:
-        """Put an answer in the place of the one not taken."""
-        self._news = text
-        self._tell()
-
-    def finish(self) -> None:
-        """Say that nothing more will come."""
-        self.finished = True
-        self._tell()
-        if self.when_finished is not None:
-            self.when_finished()
-
-    def take(self) -> str | None:
-        """Return the newest answer, once."""
-        news, self._news = self._news, None
-        return news
+TOLD_AT_ONCE = 200
+"""Followers told before other work of the process has its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +43,14 @@ type Compute = Callable[[], Awaitable[tuple[Answer, bool]]]
 class Feed:
     """The answers of one subscription, computed once for all its followers."""
 
-    def __init__(self, compute: Compute, *, source: Source, broadcast: Broadcast) -> None:
+    def __init__(
+        self, compute: Compute, *, source: Source, broadcast: Broadcast, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
         self._compute = compute
         self._source = source
         self._broadcast = broadcast
-        self._newest: str | None = None
+        self._retry_seconds = retry_seconds
+        self._newest: News | None = None
         self.followers: set[Follower] = set()
         self.task: asyncio.Task[None] | None = None
 
@@ -87,6 +63,7 @@ class Feed:
     async def run(self) -> None:
         """Answer now, and after each change until an answer is the last."""
         with ExitStack() as stack:
+            # before the first answer, so that no change falls between the two
             topics = [
                 stack.enter_context(self._broadcast.subscribe(topic, [self._source.id]))
                 for topic in self._source.topics
@@ -96,34 +73,52 @@ class Feed:
                     await asyncio.sleep(self._source.pause_seconds)
                     await changed.wait()
                     changed.clear()
+
+    async def tell(self, news: News) -> None:
+        """Hand an answer to every follower."""
+        self._newest = news
+        for number, follower in enumerate(tuple(self.followers), start=1):
+            if follower in self.followers and self._newest is news:
+                follower.offer(news)
+            if number % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def finish(self) -> None:
+        """Tell the followers that nothing more will come."""
         for follower in tuple(self.followers):
             follower.finish()
 
     async def _answer(self) -> bool:
         """Compute, and tell the followers where it is new; return whether it is the last."""
+        answer, last = await self._computed()
+        text = orjson.dumps(answer.body())
+        if self._newest is None or text != self._newest.text:
+            await self.tell(News(text))
+        return last
+
+    async def _computed(self) -> tuple[Answer, bool]:
+        # while the database is away, followers keep what they have
         while True:
             try:
                 answer, last = await self._compute()
-                break
+                if not _lacks_database(answer):
+                    return answer, last
             except Exception as error:
                 if not is_unavailable(error):
                     raise
-                await asyncio.sleep(RETRY_SECONDS)
-        text = orjson.dumps(answer.body()).decode()
-        if text != self._newest:
-            self._newest = text
-            for follower in tuple(self.followers):
-                follower.offer(text)
-        return last
+            await asyncio.sleep(self._retry_seconds)
 
 
 class Feeds:
-    """The feeds of one process, each as long as somebody follows it."""
+    """The feeds of one process."""
 
     def __init__(self, operations: Operations, broadcast: Broadcast) -> None:
         self._operations = operations
         self._broadcast = broadcast
         self._feeds: dict[Key, Feed] = {}
+
+    def __len__(self) -> int:
+        return len(self._feeds)
 
     @asynccontextmanager
     async def follow(self, request: Request, context: Context, follower: Follower) -> AsyncGenerator[Answer | None]:
@@ -147,22 +142,22 @@ class Feeds:
             return answer, last or answer.data is None
 
         feed = self._feeds[key] = Feed(compute, source=source, broadcast=self._broadcast)
-        feed.task = asyncio.create_task(feed.run(), name="feed")
-        feed.task.add_done_callback(lambda task: self._ended(key, feed, task))
+        feed.task = asyncio.create_task(self._serve(key, feed), name="feed")
         return feed
+
+    async def _serve(self, key: Key, feed: Feed) -> None:
+        try:
+            await feed.run()
+        except Exception as error:  # noqa: BLE001  # masked and logged; the followers are told
+            await feed.tell(News(orjson.dumps({"data": None, "errors": refusals(error)})))
+        self._forget(key, feed)
+        feed.finish()
 
     def _leave(self, key: Key, feed: Feed, follower: Follower) -> None:
         feed.followers.discard(follower)
         if not feed.followers and feed.task is not None:
             feed.task.cancel()
             self._forget(key, feed)
-
-    def _ended(self, key: Key, feed: Feed, task: asyncio.Task[None]) -> None:
-        self._forget(key, feed)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("feed_failed", exc_info=error)
-        for follower in tuple(feed.followers):
-            follower.finish()
 
     def _forget(self, key: Key, feed: Feed) -> None:
         if self._feeds.get(key) is feed:
@@ -172,6 +167,11 @@ class Feeds:
 def _key(request: Request, context: Context) -> Key:
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
     return Key(request.query, request.operation_name, variables, context.principal.role)
+
+
+def _lacks_database(answer: Answer) -> bool:
+    codes = (error.get("extensions", {}).get("code") for error in answer.errors)
+    return ErrorCode.UNAVAILABLE.value in codes
 
 
 @asynccontextmanager

@@ -11,78 +11,122 @@ from app.auth.principals import Principal
 from app.auth.refusals import refuse
 from app.errors import InvalidInput, Unauthenticated
 from graph.context import Context, Services
-from graph.http import plain, read_body, read_parameters
-from graph.live.feeds import Feeds, Follower
+from graph.errors import refusals
+from graph.http import JSON, plain, read_body, read_parameters
+from graph.live.feeds import Feeds
+from graph.live.followers import Follower
 from graph.operations import Answer, NotByGet, Operations, Request
 
+EVENTS = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15.0
+KEEP_ALIVE = b":\n\n"
+COMPLETE = b"event: complete\ndata:\n\n"
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
 class StreamDoor:
     """`/graphql/stream`."""
 
-    def __init__(self, operations: Operations, services: Services, feeds: Feeds) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        services: Services,
+        feeds: Feeds,
+        *,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    ) -> None:
         self._operations = operations
         self._services = services
         self._feeds = feeds
+        self._keep_alive_seconds = keep_alive_seconds
+        self._followers: set[Follower] = set()
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Break off every subscription: without `complete`, so that clients come back, to another process."""
+        self._interrupted = True
+        for follower in tuple(self._followers):
+            follower.finish()
 
     async def respond(self, request: HTTPRequest) -> Response:
         """Answer one operation as a stream of events."""
         principal: Principal | None = request.scope.get("state", {}).get("principal")
         if principal is None:
             return refuse(Unauthenticated("The graph needs a key: send it as `Authorization: Bearer KEY`."))
+        if not _takes_events(request.headers.get("accept", "*/*")):
+            return plain(InvalidInput(f"Answers come as a stream here: send Accept: {EVENTS}."), 406)
         try:
-            asked = read_body(await request.body()) if request.method == "POST" else _from_url(request)
+            asked = await _asked(request)
         except InvalidInput as error:
             return plain(error, 400)
-        context = Context(principal, self._services)
-        only_queries = request.method != "POST"
-        return StreamingResponse(
-            self._events(asked, context, only_queries=only_queries), media_type="text/event-stream", headers=HEADERS
-        )
+        events = self._events(asked, Context(principal, self._services), only_queries=request.method != "POST")
+        return StreamingResponse(events, media_type=EVENTS, headers=HEADERS)
 
-    async def _events(self, asked: Request, context: Context, *, only_queries: bool) -> AsyncGenerator[str]:
+    async def _events(self, asked: Request, context: Context, *, only_queries: bool) -> AsyncGenerator[bytes]:
         try:
-            if not self._operations.is_subscription(asked):
-                answer = await self._operations.execute(asked, context, only_queries=only_queries)
-                yield _next(orjson.dumps(answer.body()).decode())
+            if self._operations.is_subscription(asked):
+                async for event in self._followed(asked, context):
+                    yield event
             else:
-                async for text in self._followed(asked, context):
-                    yield text
+                yield _next_of(await self._operations.execute(asked, context, only_queries=only_queries))
         except NotByGet:
-            refused = Answer(executed=False, data=None, errors=[{"message": "A mutation is sent by POST."}])
-            yield _next(orjson.dumps(refused.body()).decode())
-        yield "event: complete\ndata:\n\n"
+            yield _failed(InvalidInput("A mutation changes things: send it by POST."))
+        except Exception as error:  # noqa: BLE001  # masked and logged; the head of the answer has been sent
+            yield _failed(error)
+        if not self._interrupted:
+            yield COMPLETE
 
-    async def _followed(self, asked: Request, context: Context) -> AsyncGenerator[str]:
-        told = asyncio.Event()
-        follower = Follower(told.set)
-        async with self._feeds.follow(asked, context, follower) as refused:
-            if refused is not None:
-                yield _next(orjson.dumps(refused.body()).decode())
-                return
-            while True:
-                if (text := follower.take()) is not None:
-                    yield _next(text)
-                elif follower.finished:
+    async def _followed(self, asked: Request, context: Context) -> AsyncGenerator[bytes]:
+        follower = Follower()
+        self._followers.add(follower)
+        try:
+            async with self._feeds.follow(asked, context, follower) as refused:
+                if refused is not None:
+                    yield _next_of(refused)
                     return
-                elif not await _within(told, KEEP_ALIVE_SECONDS):
-                    yield ":\n\n"
+                async for event in self._events_of(follower):
+                    yield event
+        finally:
+            self._followers.discard(follower)
+
+    async def _events_of(self, follower: Follower) -> AsyncGenerator[bytes]:
+        while True:
+            if not await _within(follower, self._keep_alive_seconds):
+                yield KEEP_ALIVE
+            elif (news := follower.take()) is not None:
+                yield _next(news.text)
+            else:
+                return
 
 
-async def _within(event: asyncio.Event, seconds: float) -> bool:
+async def _asked(request: HTTPRequest) -> Request:
+    if request.method != "POST":
+        return read_parameters(request.query_params)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise InvalidInput("A GraphQL request is JSON: send it as Content-Type: application/json.")
+    return read_body(await request.body())
+
+
+async def _within(follower: Follower, seconds: float) -> bool:
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        await asyncio.wait_for(follower.wait(), seconds)
     except TimeoutError:
         return False
-    event.clear()
     return True
 
 
-def _next(payload: str) -> str:
-    return f"event: next\ndata: {payload}\n\n"
+def _takes_events(accept: str) -> bool:
+    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return not kinds.isdisjoint({EVENTS, "text/*", "*/*"})
 
 
-def _from_url(request: HTTPRequest) -> Request:
-    return read_parameters(request.query_params)
+def _failed(error: Exception) -> bytes:
+    return _next(orjson.dumps({"errors": refusals(error)}))
+
+
+def _next_of(answer: Answer) -> bytes:
+    return _next(orjson.dumps(answer.body()))
+
+
+def _next(payload: bytes) -> bytes:
+    return b"event: next\ndata: " + payload + b"\n\n"

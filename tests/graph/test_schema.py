@@ -19,11 +19,10 @@ ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT.parent / "shared" / "contract.graphql"
 
 LATER = {
-    "Query": {"recommendations", "models", "job"},
+    "Query": {"recommendations", "models"},
     "Campaign": {"offerRecommendation", "segmentRanking", "recommendations"},
     "ABTest": {"offPolicy"},
     "User": {"assignments", "sendTime", "affinities", "recommendedCampaigns"},
-    "Subscription": {"job"},
     "Mutation": {"reallocate", "trainModels", "cancelJob"},
 }
 """What the contract has and nothing can answer yet."""

@@ -1,0 +1,29 @@
+"""How uvicorn speaks WebSocket here: its own protocol, and ready frames for the graph's subscriptions."""
+
+from typing import override
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from graph.live.websocket import FRAMES
+
+
+class FramingProtocol(WebSocketsSansIOProtocol):
+    """Uvicorn's protocol, which also sends frames that were made once for many connections.
+
+    Such a frame is right for every connection, since none compresses and a server masks nothing.
+    """
+
+    @override
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope["extensions"] = {**(self.scope.get("extensions") or {}), FRAMES: self}  # pyright: ignore[reportGeneralTypeIssues, reportArgumentType]  # uvicorn's type has dicts alone
+
+    def push(self, frame: bytes) -> bool:
+        """Send a frame now, unless the transport is full or the connection is ending; say whether it was sent."""
+        if not self.writable.is_set() or self.conn.state is not State.OPEN or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
