@@ -17,7 +17,7 @@ def save_plot(report: CalibrationReport, path: Path) -> Path:
     from matplotlib.figure import Figure
 
     panels = 3 if report.ranks else 2
-    figure: Any = Figure(figsize=(6.5 * panels, 0.45 * len(report.rows) + 1.5), layout="constrained")
+    figure: Any = Figure(figsize=(8.0 * panels, 0.45 * len(report.rows) + 1.5), layout="constrained")
     axes = figure.subplots(1, panels)
     _draw_rows(axes[0], report.rows)
     _draw_curve(axes[1], report)
@@ -35,7 +35,7 @@ def _draw_rows(axis: Any, rows: tuple[CalibrationRow, ...]) -> None:
         axis.plot(row.share, height, "o", color=colour)
         if row.promised is not None:
             axis.plot(row.promised, height, "|", color="black", markersize=14)
-    axis.set_yticks(range(len(rows)), [row.name for row in reversed(rows)], fontsize=7)
+    axis.set_yticks(range(len(rows)), [f"{row.name}  [{row.section}]" for row in reversed(rows)], fontsize=6)
     axis.set_xlim(0.0, 1.0)
     axis.set_title("Shares with 95 % intervals; bars are what is promised", fontsize=9)
 
