@@ -82,24 +82,31 @@ def _coarser(field: Any) -> Any:
 def _csv(path: Path, *, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(MAX_FIELD)
     with _open(path) as file:
-        text = (line.decode("utf-8-sig" if n == 0 else "utf-8") for n, line in enumerate(file))
+        text = (line.decode("utf-8-sig" if n == 0 else "utf-8", "surrogateescape") for n, line in enumerate(file))
         reader = csv.DictReader(text, delimiter=delimiter, strict=True)
+        if reader.fieldnames is None:  # read here, so that the first row's line is known
+            return
         while True:
             line = reader.line_num + 1
             try:
                 values = next(reader)
             except StopIteration:
                 return
-            except (csv.Error, UnicodeDecodeError) as error:
+            except csv.Error as error:
                 yield Row(line, _unreadable(error))
             else:
-                yield Row(line, _complete(cast("dict[str | None, object]", values)))
+                yield Row(line, _complete(cast("dict[str | None, str | None]", values)))
 
 
-def _complete(values: Mapping[str | None, object]) -> Mapping[str, object] | Rejection:
+def _complete(values: Mapping[str | None, str | None]) -> Mapping[str, object] | Rejection:
     if None in values or None in values.values():
         return Rejection(DropReason.NOT_JSON, "The row has more or fewer columns than the first line: correct it.")
-    return cast("Mapping[str, object]", values)
+    complete = cast("Mapping[str, str]", values)
+    try:
+        "".join(complete.values()).encode()
+    except UnicodeEncodeError:
+        return Rejection(DropReason.NOT_JSON, "The row is not valid UTF-8: encode the file as UTF-8.")
+    return complete
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
