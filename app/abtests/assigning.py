@@ -14,8 +14,7 @@ from app.errors import DomainErrors, NotFound
 from app.runtime.clock import Clock
 from app.store.abtests import AssignmentRow, TestStore, VariantRow
 from app.store.campaigns import CampaignStore, UserRow
-from app.store.models.codes import TestStatus
-from engine.assignment.allocation import Reason, assign
+from engine.assignment.allocation import Assignment, Reason, assign
 
 
 class NoVariant(StrEnum):
@@ -43,7 +42,7 @@ class Decision:
 
 
 _OPAQUE_USER = re.compile(r"usr_([1-9][0-9]{0,17})")
-_REASONS = {
+NO_VARIANT = {
     Reason.HELD_OUT: NoVariant.HELD_OUT,
     Reason.EXCLUDED: NoVariant.EXCLUDED,
     Reason.NOT_COVERED: NoVariant.NOT_COVERED,
@@ -85,20 +84,30 @@ class Assigning:
 
     async def decide_for(self, test: AssigningTest, user_id: str, *, attributes: Attributes | None = None) -> Decision:
         """Decide for one unit, by the caller's own id, of a known test."""
-        running = test.definition.test.status is TestStatus.RUNNING
-        if (test.may_differ or not running) and (exposed := await self._exposed(test, user_id)):
+        given = attributes or {}
+        if at_once := self.at_once(test, user_id, given):
+            return self._hashed(test, user_id, at_once)
+        if (test.may_differ or not test.is_running) and (exposed := await self._exposed(test, user_id)):
             return exposed
-        if not running:
+        if not test.is_running:
             return self._none(test, user_id, NoVariant.NOT_RUNNING)
-        if test.targeting.attributes and not await self._targeted(test, user_id, attributes or {}):
+        if not await self._targeted(test, user_id, given):
             exposed = None if test.may_differ else await self._exposed(test, user_id)
             return exposed or self._none(test, user_id, NoVariant.NOT_TARGETED)
-        return self._allocated(test, user_id)
+        return self._hashed(test, user_id, _by_hash(test, user_id))
 
-    def _allocated(self, test: AssigningTest, user_id: str) -> Decision:
-        decision = assign(user_id, test.variant_of, namespace=test.namespace, holdout=test.holdout)
+    def at_once(self, test: AssigningTest, user_id: str, attributes: Attributes) -> Assignment | None:
+        """Return what the hash decides, where nothing else has to be looked up; None where something has."""
+        if test.may_differ or not test.is_running:
+            return None
+        targeting = test.targeting
+        if targeting.attributes and not (targeting.attributes <= attributes.keys() and targeting.matches(attributes)):
+            return None
+        return _by_hash(test, user_id)
+
+    def _hashed(self, test: AssigningTest, user_id: str, decision: Assignment) -> Decision:
         if decision.variant is None:
-            return self._none(test, user_id, _REASONS[decision.reason])
+            return self._none(test, user_id, NO_VARIANT[decision.reason])
         return Decision(
             test=test,
             user_id=user_id,
@@ -130,6 +139,10 @@ class Assigning:
         if test.targeting.attributes <= given.keys():
             return test.targeting.matches(given)
         return test.targeting.matches({**_attributes_of(await self._users.get(user_id)), **given})
+
+
+def _by_hash(test: AssigningTest, user_id: str) -> Assignment:
+    return assign(user_id, test.variant_of, namespace=test.namespace, holdout=test.holdout)
 
 
 def _attributes_of(user: UserRow | None) -> dict[str, object]:

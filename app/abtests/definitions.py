@@ -54,7 +54,12 @@ class AssigningTest:
         allocation = self.definition.allocation
         return 1 if allocation is None else allocation.policy_version
 
-    @property
+    @cached_property
+    def is_running(self) -> bool:
+        """Say whether new units are assigned."""
+        return self.definition.test.status is TestStatus.RUNNING
+
+    @cached_property
     def may_differ(self) -> bool:
         """Say whether an exposed unit may have another variant than its hash gives now."""
         return self.policy_version > 1 or self.definition.test.decided_elsewhere

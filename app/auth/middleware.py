@@ -84,8 +84,12 @@ class AuthenticationMiddleware:
 
 def shown_key(scope: Scope) -> str | None:
     """Return what a request shows as its key, or None. `X-API-Key` comes first: a proxy may want the other header."""
-    shown = dict(reversed(scope["headers"]))  # of a header sent twice, the first
-    value = shown.get(b"x-api-key") or shown.get(b"authorization")
+    return key_among(dict(reversed(scope["headers"])))  # of a header sent twice, the first
+
+
+def key_among(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return what these headers show as a key, or None."""
+    value = headers.get(b"x-api-key") or headers.get(b"authorization")
     return None if value is None else value.decode("latin-1")
 
 

@@ -3,8 +3,12 @@
 from typing import Any
 
 import msgspec
+import orjson
 
-from app.abtests.assigning import Decision
+from app.abtests.assigning import NO_VARIANT, Decision, NoVariant
+from app.abtests.definitions import AssigningTest
+from app.store.abtests import VariantRow
+from engine.assignment.allocation import Assignment
 
 PARSE_ERROR = "PARSE_ERROR"
 INVALID_CONTEXT = "INVALID_CONTEXT"
@@ -48,23 +52,45 @@ def decode_context(body: bytes) -> tuple[str, dict[str, Any]]:
     return key, context
 
 
-def success(decision: Decision) -> dict[str, Any]:
+def answer(decision: Decision) -> bytes:
     """Return a flag's evaluation. A unit that is not in the test gets the control's value, by reason DEFAULT."""
-    definition = decision.test.definition
-    variant = decision.variant or definition.control
-    metadata: dict[str, Any] = {"policyVersion": decision.policy_version, "probability": decision.probability}
     if decision.variant is None:
-        metadata = {"inTest": False, "why": str(decision.reason)}
-    return {
-        "key": definition.test.key,
-        "value": variant.key if variant.payload is None else variant.payload,
-        "reason": "DEFAULT" if decision.variant is None else "SPLIT",
-        "variant": variant.key,
-        "metadata": metadata,
-    }
+        return _default(decision.test, decision.reason)
+    return _split(decision.test, decision.variant, decision.probability, decision.policy_version)
 
 
-def failure(refused: Refused, key: str | None = None) -> dict[str, Any]:
+class FlagAnswers:
+    """What a test answers by its hash, written once for each variant and each reason for none."""
+
+    def __init__(self, test: AssigningTest) -> None:
+        self.test = test
+        variants = enumerate(test.definition.variants)
+        self._split = [_split(test, one, test.probabilities[at], test.policy_version) for at, one in variants]
+        self._default = {reason: _default(test, why) for reason, why in NO_VARIANT.items()}
+
+    def of(self, assignment: Assignment) -> bytes:
+        """Return the evaluation of a unit."""
+        variant = assignment.variant
+        return self._default[assignment.reason] if variant is None else self._split[variant]
+
+
+def failure(refused: Refused, key: str | None = None) -> bytes:
     """Return what could not be evaluated, and why."""
     named = {} if key is None else {"key": key}
-    return {**named, "errorCode": refused.code, "errorDetails": refused.details}
+    return orjson.dumps({**named, "errorCode": refused.code, "errorDetails": refused.details})
+
+
+def _split(test: AssigningTest, variant: VariantRow, probability: float, policy_version: int) -> bytes:
+    metadata = {"policyVersion": policy_version, "probability": probability}
+    return _evaluation(test, variant, reason="SPLIT", metadata=metadata)
+
+
+def _default(test: AssigningTest, why: NoVariant | None) -> bytes:
+    metadata = {"policyVersion": test.policy_version, "inTest": False, "why": str(why)}
+    return _evaluation(test, test.definition.control, reason="DEFAULT", metadata=metadata)
+
+
+def _evaluation(test: AssigningTest, variant: VariantRow, *, reason: str, metadata: dict[str, Any]) -> bytes:
+    value = variant.key if variant.payload is None else variant.payload
+    key = test.definition.test.key
+    return orjson.dumps({"key": key, "value": value, "reason": reason, "variant": variant.key, "metadata": metadata})

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,12 +33,30 @@ class RequestMeasures:
             registry=registry,
         )
 
+    def of_route(self, method: str, route: str) -> "Note":
+        """Return what counts one request to a route: the same as `note`, with its labels looked up once."""
+        counts: dict[int, Counter] = {}
+        durations = self._seconds.labels(route)
+
+        def note(status: int, seconds: float) -> None:
+            count = counts.get(status)
+            if count is None:
+                count = counts[status] = self._count.labels(method, route, str(status))
+            count.inc()
+            durations.observe(seconds)
+
+        return note
+
     def note(self, scope: Scope, *, status: int, seconds: float) -> None:
         """Count one request."""
         route = getattr(scope.get("route"), "path", "other")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._count.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+
+
+type Note = Callable[[int, float], None]
+"""Counts a request, by the status of its answer and the seconds until its end."""
 
 
 class ObservingMiddleware:
