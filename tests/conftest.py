@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -165,33 +166,33 @@ async def new_database(cluster: TestCluster, template: str) -> AsyncIterator[Cal
 
 @pytest.fixture(scope="session")
 def statements() -> "Statements":
-    """The SQL statements sent through `database`; `with statements.watched() as seen:` collects them."""
+    """The SQL statements sent through `database`; `with statements.watched() as seen:` collects them.
+
+    Those of the test's own task and of tasks it starts meanwhile, or, `watched(everywhere=True)`, those of any task.
+    """
     return Statements()
 
 
 class Statements:
     def __init__(self) -> None:
-        self._watchers: list[list[str]] = []
+        self._everywhere: list[list[str]] = []
+        self._here: ContextVar[tuple[list[str], ...]] = ContextVar("watchers", default=())
 
     def __call__(self, query: str) -> None:
-        for seen in self._watchers:
+        for seen in (*self._everywhere, *self._here.get()):
             seen.append(query)
 
-    def watched(self) -> "WatchedStatements":
-        return WatchedStatements(self._watchers)
-
-
-class WatchedStatements:
-    def __init__(self, watchers: list[list[str]]) -> None:
-        self._watchers = watchers
-        self._seen: list[str] = []
-
-    def __enter__(self) -> list[str]:
-        self._watchers.append(self._seen)
-        return self._seen
-
-    def __exit__(self, *_: object) -> None:
-        self._watchers.remove(self._seen)
+    @contextmanager
+    def watched(self, *, everywhere: bool = False) -> Iterator[list[str]]:
+        seen: list[str] = []
+        if everywhere:
+            self._everywhere.append(seen)
+            yield seen
+            self._everywhere.remove(seen)
+        else:
+            token = self._here.set((*self._here.get(), seen))
+            yield seen
+            self._here.reset(token)
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -302,6 +303,12 @@ async def server(new_database) -> AsyncIterator[RunningServer]:
     """The real application behind a real uvicorn on a free port; `server.headers` carry an admin key."""
     with serving(await new_database()) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def start_server() -> Callable[..., AbstractContextManager[RunningServer]]:
+    """Run another real server: `with start_server(database_url, WINNOW_PORT="0") as running:`."""
+    return serving
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ async def test_a_change_is_heard_here_and_elsewhere(here: PostgresBroadcast, els
 
 
 async def test_many_announcements_become_one_statement(here: PostgresBroadcast, statements):
-    with statements.watched() as seen, here.subscribe("tests") as changes:
+    with statements.watched(everywhere=True) as seen, here.subscribe("tests") as changes:
         for number in range(500):
             await here.publish("tests", [str(number % 50)])
         assert len((await following(changes)).ids) == 50
