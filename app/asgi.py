@@ -1,5 +1,6 @@
 """The web process: everything made once, in one place, and every door mounted."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.abtests.analyzing import Analyzing
 from app.abtests.assigning import Assigning
+from app.abtests.crediting import Crediting
 from app.abtests.deciding import ExposureDeciding
 from app.abtests.definitions import Definitions
 from app.abtests.exposing import Exposing, Exposure
+from app.abtests.guarding import Guarding
 from app.abtests.lifecycle import Applied, TestLifecycle
+from app.abtests.reallocating import Reallocating
 from app.auth.auditing import Audit
 from app.auth.keys import KeyRing
 from app.auth.limiting import RateLimit
@@ -42,6 +46,7 @@ from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
+from app.runtime.compute import Compute, ProcessCompute
 from app.runtime.settings import Settings
 from app.store.abtest_lists import TestLists
 from app.store.abtests import TestStore
@@ -53,6 +58,7 @@ from app.store.events import EventStore
 from app.store.jobs import JobStore
 from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
+from app.store.policies import PolicyStore
 from graph.context import Services
 from graph.http import graph_routes
 from graph.live.feeds import Feeds
@@ -104,7 +110,8 @@ class WebApplication:
             await broadcast.start()
             async with assembled(database, broadcast, self._clock) as assembly:
                 self._doors = self._make_doors(database, broadcast, assembly)
-                yield
+                async with _guarded(database, broadcast, self._clock, assembly.services):
+                    yield
         finally:
             await broadcast.close()
             await database.close()
@@ -197,15 +204,23 @@ async def assembled(database: Database, broadcast: Broadcast, clock: Clock) -> A
     deciding = TestsDecide(ExposureDeciding(assigning, tests=tests, broadcast=broadcast))
     ingestion = Ingestion(EventStore(database), clock, broadcast=broadcast, deciding=deciding)
     exposing = Exposing(assigning, partial(_record_exposure, ingestion))
+    compute = ProcessCompute()
     await definitions.start()
     try:
         services = _services(
-            database, broadcast, clock, ingestion=ingestion, exposing=exposing, applied=definitions.refresh
+            database,
+            broadcast,
+            clock,
+            ingestion=ingestion,
+            exposing=exposing,
+            compute=compute,
+            applied=definitions.refresh,
         )
         yield Assembly(services=services, assigning=assigning)
         await ingestion.drain()
     finally:
         await definitions.close()
+        await compute.close()
 
 
 def _services(
@@ -215,6 +230,7 @@ def _services(
     *,
     ingestion: Ingestion,
     exposing: Exposing,
+    compute: Compute,
     applied: Applied,
 ) -> Services:
     campaigns, performance, tests = CampaignStore(database), PerformanceStore(database), TestStore(database)
@@ -232,10 +248,32 @@ def _services(
         tests=tests,
         test_lists=TestLists(database, tests),
         lifecycle=lifecycle,
-        analyzing=Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock),
+        analyzing=Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock, compute=compute),
+        reallocating=Reallocating(
+            database,
+            tests=tests,
+            policies=PolicyStore(database),
+            audit=audit,
+            broadcast=broadcast,
+            clock=clock,
+            applied=applied,
+        ),
+        crediting=Crediting(tests),
         exposing=exposing,
         jobs=JobStore(database, broadcast),
     )
+
+
+@asynccontextmanager
+async def _guarded(database: Database, broadcast: Broadcast, clock: Clock, services: Services) -> AsyncGenerator[None]:
+    """Let guardrails pause tests while the context lasts."""
+    guarding = Guarding(database, tests=services.tests, lifecycle=services.lifecycle, broadcast=broadcast, clock=clock)
+    task = asyncio.create_task(guarding.run(), name="guard-tests")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class TestsDecide:
@@ -257,9 +295,9 @@ class TestsDecide:
         """Take note of what somebody else decided."""
         await self._deciding.notice(named)
 
-    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
-        """Return with what probability a variant is chosen."""
-        return await self._deciding.probability(test_id, variant_key, at)
+    async def probability(self, test_id: int, user_id: str, variant_key: str, at: datetime) -> float | None:
+        """Return with what probability a unit's variant was chosen."""
+        return await self._deciding.probability(test_id, user_id, variant_key, at)
 
 
 async def _record_exposure(ingestion: Ingestion, exposure: Exposure) -> None:

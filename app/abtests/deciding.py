@@ -32,14 +32,15 @@ class ExposureDeciding:
             await self._tests.mark_decided_elsewhere(foreign)
             await self._broadcast.publish(TESTS, map(str, foreign))
 
-    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
-        """Return with what probability the policy in force chooses a variant; None for a time before it."""
+    async def probability(self, test_id: int, user_id: str, variant_key: str, at: datetime) -> float | None:
+        """Return with what probability the policy in force chose a variant; None where it chose another, or later."""
         test = await self._assigning.test(test_id)
         allocation = None if test is None else test.definition.allocation
         if test is None or allocation is None or at < allocation.created_at:
             return None
-        keys = [variant.key for variant in test.definition.variants]
-        return test.probabilities[keys.index(variant_key)]
+        index = test.variant_of(await self._assigning.unit(user_id))
+        is_ours = index is not None and test.definition.variants[index].key == variant_key
+        return test.probabilities[index] if is_ours else None
 
     async def _is_foreign(self, test_id: int, user_id: str, key: str) -> bool:
         test = await self._assigning.test(test_id)

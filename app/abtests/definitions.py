@@ -8,6 +8,7 @@ from functools import cached_property
 
 import structlog
 
+from app.abtests.drafting import KEY
 from app.abtests.targeting import Targeting, compile_targeting
 from app.errors import DomainErrors
 from app.runtime.broadcast import Broadcast, Change
@@ -30,6 +31,7 @@ RETRY_SECONDS = 1.0
 MISSED_SECONDS = 1.0
 """How long a name that no live test has is not asked for again: a start elsewhere is announced much sooner."""
 MISSED_NAMES = 10_000
+MAX_ID = 2**63
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +130,8 @@ class Definitions:
         return self._live
 
     def _may_be_new(self, reference: int | str) -> bool:
-        return self._missed.get(reference, 0.0) <= self._clock.monotonic()
+        sound = KEY.fullmatch(reference) if isinstance(reference, str) else 0 < reference < MAX_ID
+        return bool(sound) and self._missed.get(reference, 0.0) <= self._clock.monotonic()
 
     def _miss(self, reference: int | str) -> None:
         if len(self._missed) >= MISSED_NAMES:

@@ -32,8 +32,8 @@ class Deciding(Protocol):
         """Take note of units (test, user, variant's key) whose variant somebody else may have decided."""
         ...
 
-    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
-        """Return with what probability a test chooses a variant, where that is known of this time."""
+    async def probability(self, test_id: int, user_id: str, variant_key: str, at: datetime) -> float | None:
+        """Return with what probability a test chose a variant for a unit, where it did."""
         ...
 
 
@@ -48,9 +48,9 @@ class Undecided:
     async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
         """Take no note."""
 
-    async def probability(self, test_id: int, variant_key: str, at: datetime) -> float | None:
+    async def probability(self, test_id: int, user_id: str, variant_key: str, at: datetime) -> float | None:
         """Know nothing."""
-        del test_id, variant_key, at
+        del test_id, user_id, variant_key, at
 
 
 async def decide_exposures(
@@ -82,5 +82,6 @@ async def _decided(event: IncomingEvent, tests: Mapping[str, int], deciding: Dec
 async def _with_probability(event: IncomingEvent, tests: Mapping[str, int], deciding: Deciding) -> IncomingEvent:
     if event.probability is not None or event.test_id is None or event.variant_key is None:
         return event
-    probability = await deciding.probability(tests[event.test_id], event.variant_key, event.occurred_at)
+    test_id = tests[event.test_id]
+    probability = await deciding.probability(test_id, event.user_id, event.variant_key, event.occurred_at)
     return event if probability is None else msgspec.structs.replace(event, probability=probability)

@@ -104,18 +104,22 @@ async def test_exposures_before_a_start_may_be_anybodys(process, by) -> None:
     assert {user: (await process.assign(user)).variant.key for user in USERS} == shown
 
 
-async def test_a_named_variant_is_kept_with_its_exact_probability(process, by) -> None:
+async def test_the_hashs_choice_is_kept_with_its_exact_probability_anothers_with_the_weight(process, by) -> None:
     test_id = (await process.running()).test.id
     await process.lifecycle.set_weights(test_id, {"control": 0.12344, "treatment": 0.87656}, principal=by)
-    before = process.clock.now() - timedelta(hours=1)
+    hashed = {user: (await process.assign(user)).variant.key for user in USERS}
+    ours = [user for user in USERS if hashed[user] == "control"][:2]
+    theirs = next(user for user in USERS if hashed[user] == "treatment")
     await process.record(
-        {"testId": "spring", "userId": "now", "variantKey": "control"},
-        {"testId": "spring", "userId": "given", "variantKey": "control", "probability": 0.9},
-        {"testId": "spring", "userId": "before", "variantKey": "control", "occurredAt": before},
+        {"testId": "spring", "userId": ours[0], "variantKey": "control"},
+        {"testId": "spring", "userId": ours[1], "variantKey": "control", "probability": 0.9},
+        {"testId": "spring", "userId": theirs, "variantKey": "control"},
     )
-    found = await variants_of_events(process)
-    assert {user: probability for user, (_, probability) in found.items()} == {
-        "now": 0.1235,  # positions 0 to 1,234 of 10,000 lie below 0.12344
-        "given": 0.9,
-        "before": None,
+    rows = await process.database.fetch(
+        "SELECT u.external_id, a.probability FROM ab_test_assignment a JOIN app_user u ON u.id = a.user_id"
+    )
+    assert {row["external_id"]: row["probability"] for row in rows} == {
+        ours[0]: 0.1235,  # positions 0 to 1,234 of 10,000 lie below 0.12344
+        ours[1]: 0.9,
+        theirs: 0.12344,
     }
