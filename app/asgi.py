@@ -49,6 +49,7 @@ from app.runtime.clock import Clock, SystemClock
 from app.runtime.compute import Compute, ProcessCompute
 from app.runtime.settings import Settings
 from app.store.abtest_lists import TestLists
+from app.store.abtest_logs import TestLogs
 from app.store.abtests import TestStore
 from app.store.access import AccessStore
 from app.store.campaigns import CampaignStore
@@ -258,7 +259,7 @@ def _services(
             clock=clock,
             applied=applied,
         ),
-        crediting=Crediting(tests),
+        crediting=Crediting(TestLogs(database)),
         exposing=exposing,
         jobs=JobStore(database, broadcast),
     )

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from app.abtests.analyzing import Analyzing
+from app.abtests.crediting import Crediting
 from app.abtests.exposing import Exposing
 from app.abtests.lifecycle import TestLifecycle
+from app.abtests.reallocating import Reallocating
 from app.auth.principals import Principal
 from app.campaigns.cohorts import CohortAnalysis
 from app.campaigns.editing import CampaignEditing
@@ -31,6 +33,8 @@ class Services:
     test_lists: TestLists
     lifecycle: TestLifecycle
     analyzing: Analyzing
+    reallocating: Reallocating
+    crediting: Crediting
     exposing: Exposing
     jobs: JobStore
 

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.abtests.lifecycle import TestLifecycle
+from app.abtests.pooling import pooled_posterior
 from app.abtests.results import Question, TestResults, Totals, compute_results
 from app.abtests.saving import restored_results, saved_results
 from app.abtests.summarising import metric_of, metric_totals
 from app.auth.auditing import Audit, actor
 from app.auth.principals import Principal
-from app.errors import DomainErrors, InvalidInput, InvalidTransition, NotFound
+from app.errors import DomainError, DomainErrors, InvalidInput, InvalidTransition, NotFound
 from app.runtime.clock import Clock
+from app.runtime.compute import Compute
 from app.store.abtests import AnalysisRow, TestDefinition, TestStore, TotalsRow
 from app.store.database import Connection, Database
-from app.store.models.codes import TestStatus
+from app.store.models.codes import MetricKind, TestStatus
+from engine.bayesian.results import BayesianResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,14 @@ class SavedAnalysis:
     results: TestResults
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of tests: totals, and the share that each variant should have had."""
+
+    rows: Mapping[int, list[TotalsRow]]
+    weights: Mapping[int, tuple[float, ...]]
+
+
 WHOLE = Asked()
 
 
@@ -45,84 +56,139 @@ class Analyzing:
     """Computes results from totals, saves them, and ends tests with a last analysis."""
 
     def __init__(
-        self, database: Database, *, tests: TestStore, lifecycle: TestLifecycle, audit: Audit, clock: Clock
+        self,
+        database: Database,
+        *,
+        tests: TestStore,
+        lifecycle: TestLifecycle,
+        audit: Audit,
+        clock: Clock,
+        compute: Compute,
     ) -> None:
         self._database = database
         self._tests = tests
         self._lifecycle = lifecycle
         self._audit = audit
         self._clock = clock
+        self._compute = compute
 
     async def results(self, definitions: Mapping[int, TestDefinition], asked: Asked = WHOLE) -> dict[int, TestResults]:
-        """Return the results of many tests, in two statements whatever their number."""
-        answers = await self._computed(definitions, asked)
-        return {test_id: results for test_id, (results, _) in answers.items()}
+        """Return the results of tests; where one cannot answer, raise why."""
+        return {test_id: _or_raise(one) for test_id, one in (await self.attempts(definitions, asked)).items()}
+
+    async def attempts(
+        self, definitions: Mapping[int, TestDefinition], asked: Asked = WHOLE
+    ) -> dict[int, TestResults | DomainError]:
+        """Return the results of many tests, or why one has none, in two statements whatever their number."""
+        read = await self._read(definitions, asked)
+        return {test_id: self._attempt(definition, asked, read) for test_id, definition in definitions.items()}
 
     async def segments(self, test_ids: Sequence[int]) -> dict[int, list[str]]:
         """Return the segments in which units were exposed."""
         rows = await self._tests.totals(test_ids, by_segment=True)
         return {test_id: sorted({row.segment or "" for row in rows.get(test_id, ())}) for test_id in test_ids}
 
-    async def analyze(self, test_id: int, *, principal: Principal, asked: Asked = WHOLE) -> SavedAnalysis:
-        """Compute, save and return an analysis of a test that has started."""
+    async def analyze(
+        self, test_id: int, *, hierarchical: bool = False, principal: Principal, asked: Asked = WHOLE
+    ) -> SavedAnalysis:
+        """Compute, save and return an analysis of a test that has started.
+
+        A hierarchical one pools the segments, which takes a worker some seconds.
+        """
         definition = await self._lifecycle.definition(test_id)
         if definition.test.status is TestStatus.DRAFT:
             raise DomainErrors(
                 [InvalidTransition("A draft has nothing to analyze: start the test first.", path=("id",))]
             )
-        results, totals = (await self._computed({test_id: definition}, asked))[test_id]
+        read = await self._read({test_id: definition}, asked, by_segment=hierarchical)
+        posterior = await self._pooled(definition, asked, read) if hierarchical else None
+        results, totals = self._computed(definition, asked, read, posterior)
         async with self._database.transaction() as connection:
-            row = await self._save(connection, results, totals, principal=principal)
+            row = await self._save(connection, results, totals, hierarchical=hierarchical, principal=principal)
         return saved_analysis(definition, row)
 
     async def end(self, test_id: int, *, winner_id: int | None = None, principal: Principal) -> TestDefinition:
-        """End a test and save its last analysis, both or neither."""
-        definition = await self._lifecycle.definition(test_id)
-        results, totals = (await self._computed({test_id: definition}, WHOLE))[test_id]
+        """End a test and save its last analysis, of what counts until then; both or neither."""
 
         async def save(connection: Connection) -> None:
-            await self._save(connection, results, totals, principal=principal)
+            definition = (await self._tests.definitions([test_id], connection))[test_id]
+            read = await self._read({test_id: definition}, WHOLE, connection)
+            results, totals = self._computed(definition, WHOLE, read)
+            await self._save(connection, results, totals, hierarchical=False, principal=principal)
 
         return await self._lifecycle.end(test_id, within=save, winner_id=winner_id, principal=principal)
 
-    async def _computed(
-        self, definitions: Mapping[int, TestDefinition], asked: Asked
-    ) -> dict[int, tuple[TestResults, Totals]]:
+    async def _read(
+        self,
+        definitions: Mapping[int, TestDefinition],
+        asked: Asked,
+        connection: Connection | None = None,
+        *,
+        by_segment: bool = False,
+    ) -> Read:
         _check(asked)
-        rows = await self._tests.totals(list(definitions), by_segment=asked.segment is not None)
-        weights = await self._expected_weights(definitions)
-        answers: dict[int, tuple[TestResults, Totals]] = {}
-        for test_id, definition in definitions.items():
-            question = _question(definition, asked)
-            totals = _totals(definition, question, rows.get(test_id, []), weights[test_id])
-            answers[test_id] = compute_results(definition, question, totals, as_of=self._clock.now()), totals
-        return answers
+        divided = by_segment or asked.segment is not None
+        rows = await self._tests.totals(list(definitions), connection, by_segment=divided)
+        return Read(rows, await self._expected_weights(definitions, connection))
 
-    async def _expected_weights(self, definitions: Mapping[int, TestDefinition]) -> dict[int, tuple[float, ...]]:
+    def _attempt(self, definition: TestDefinition, asked: Asked, read: Read) -> TestResults | DomainError:
+        try:
+            return self._computed(definition, asked, read)[0]
+        except DomainError as refused:
+            return refused
+
+    def _computed(
+        self, definition: TestDefinition, asked: Asked, read: Read, posterior: BayesianResult | None = None
+    ) -> tuple[TestResults, Totals]:
+        question, test_id = _question(definition, asked), definition.test.id
+        totals = _totals(definition, question, read.rows.get(test_id, []), read.weights[test_id])
+        as_of = self._clock.now()
+        return compute_results(definition, question, totals, as_of=as_of, posterior=posterior), totals
+
+    async def _pooled(self, definition: TestDefinition, asked: Asked, read: Read) -> BayesianResult:
+        level = _question(definition, asked).level
+        rows = read.rows.get(definition.test.id, [])
+        return await pooled_posterior(self._compute, definition, rows, level=level)
+
+    async def _expected_weights(
+        self, definitions: Mapping[int, TestDefinition], connection: Connection | None
+    ) -> dict[int, tuple[float, ...]]:
         """Return what each variant should have had: the sum over units of the probability it had."""
         moved = [
             test_id for test_id, one in definitions.items() if one.allocation and one.allocation.policy_version > 1
         ]
-        counts = await self._tests.policy_counts(moved) if moved else {}
+        counts = await self._tests.policy_counts(moved, connection) if moved else {}
         return {
             test_id: _expected(counts[test_id]) if test_id in counts else definition.probabilities
             for test_id, definition in definitions.items()
         }
 
     async def _save(
-        self, connection: Connection, results: TestResults, totals: Totals, *, principal: Principal
+        self,
+        connection: Connection,
+        results: TestResults,
+        totals: Totals,
+        *,
+        hierarchical: bool,
+        principal: Principal,
     ) -> AnalysisRow:
         test_id = results.definition.test.id
         row = await self._tests.insert_analysis(
             connection,
             test_id,
-            results=saved_results(results, totals),
+            results=saved_results(results, totals, pooled=hierarchical),
             requested_by=actor(principal),
-            hierarchical=False,
+            hierarchical=hierarchical,
         )
         after = {"analysis": row.id, "decision": results.verdict.decision}
         await self._audit.record(connection, principal, action="test.analyze", subject=("test", test_id), after=after)
         return row
+
+
+def _or_raise(result: TestResults | DomainError) -> TestResults:
+    if isinstance(result, DomainError):
+        raise result
+    return result
 
 
 def _check(asked: Asked) -> None:
@@ -132,8 +198,11 @@ def _check(asked: Asked) -> None:
 
 
 def _question(definition: TestDefinition, asked: Asked) -> Question:
+    metric = metric_of(definition, asked.metric_key)
+    if asked.adjusted and metric.kind is MetricKind.RATIO:
+        raise InvalidInput("A RATIO cannot be adjusted: leave `adjusted` out for it.", path=("adjusted",))
     return Question(
-        metric=metric_of(definition, asked.metric_key),
+        metric=metric,
         level=asked.confidence_level or definition.test.confidence_level,
         segment=asked.segment,
         adjusted=asked.adjusted,

@@ -34,7 +34,7 @@ class VariantDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDraft:
-    """A metric to be; `margin` is the relative harm a guardrail tolerates."""
+    """A metric to be; `margin` is the relative harm a guardrail tolerates, `stops` whether more pauses the test."""
 
     key: str
     kind: MetricKind
@@ -44,6 +44,7 @@ class MetricDraft:
     higher_is_better: bool = True
     window_hours: int = 72
     margin: float | None = None
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,8 @@ def _keys(keys: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[DomainError]:
 def _metrics(draft: TestDraft) -> Iterator[DomainError]:
     if len(draft.guardrails) > MOST_GUARDRAILS:
         yield _wrong(("guardrails",), f"At most {MOST_GUARDRAILS} guardrails, not {len(draft.guardrails)}.")
+    if draft.metric.stops:
+        yield _wrong(("metric", "stops"), "Only a guardrail stops a test: set `stops` on one of the guardrails.")
     yield from _metric(draft.metric, ("metric",))
     for number, metric in enumerate(draft.guardrails):
         yield from _metric(metric, ("guardrails", str(number)))

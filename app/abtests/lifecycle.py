@@ -1,7 +1,7 @@
 """A test's life: DRAFT, RUNNING, PAUSED, ENDED; every step guarded, and audited in the same transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,16 @@ from app.store.notifications import TEST_TOTALS, TESTS
 
 DEFAULT_FLOOR = 0.2
 """The floor of a bandit, over all variants: each has at least this share divided by their number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardrailStop:
+    """Why a guardrail paused a test, and when (ISO 8601)."""
+
+    metric: str
+    variant: str
+    reason: str
+    at: str
 
 
 type Step = Callable[[Connection], Awaitable[object]]
@@ -94,12 +104,18 @@ class TestLifecycle:
                 await self._begin(connection, test, at or now)
         return await self._changed(test_id)
 
-    async def pause(self, test_id: int, *, principal: Principal) -> TestDefinition:
-        """Stop assigning new units; those exposed keep their variant and are still measured."""
+    async def pause(
+        self, test_id: int, *, stops: Sequence[GuardrailStop] | None = None, principal: Principal
+    ) -> TestDefinition:
+        """Stop assigning new units; those exposed keep their variant and are still measured.
+
+        Where guardrails do it, `stops` are all the stops of the test by now.
+        """
         async with self._database.transaction() as connection:
             test = await self._locked(connection, test_id)
             _demand(test, TestStatus.RUNNING, done="paused")
-            await self._move(connection, principal, test, status=TestStatus.PAUSED)
+            because = {} if stops is None else {"guardrail_stops": [asdict(stop) for stop in stops]}
+            await self._move(connection, principal, test, status=TestStatus.PAUSED, **because)
         return await self._changed(test_id)
 
     async def end(
@@ -288,4 +304,5 @@ def _metric_values(metric: MetricDraft) -> dict[str, Any]:
         "higher_is_better": metric.higher_is_better,
         "window_hours": metric.window_hours,
         "margin": metric.margin,
+        "stops": metric.stops,
     }

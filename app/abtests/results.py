@@ -10,7 +10,7 @@ from app.store.models.codes import MetricKind
 from engine.bayesian.beta_binomial import analyze_proportions
 from engine.bayesian.gamma_poisson import analyze_counts
 from engine.bayesian.hurdle import LEAST_BUYERS, analyze_revenue
-from engine.bayesian.normal import analyze_means
+from engine.bayesian.normal import analyze_means, analyze_student, student_posterior
 from engine.bayesian.ratio import analyze_ratios
 from engine.bayesian.results import BayesianResult
 from engine.decision import Evidence, Thresholds, Verdict, decide
@@ -99,15 +99,21 @@ class Totals:
     expected_weights: tuple[float, ...]
 
 
-def compute_results(definition: TestDefinition, question: Question, totals: Totals, *, as_of: datetime) -> TestResults:
-    """Return both schools' results, the test's health, and the verdict."""
+def compute_results(
+    definition: TestDefinition,
+    question: Question,
+    totals: Totals,
+    *,
+    as_of: datetime,
+    posterior: BayesianResult | None = None,
+) -> TestResults:
+    """Return both schools' results, the test's health, and the verdict; `posterior` stands for the closed form."""
     pending: list[str] = []
     asked, target = totals.asked, definition.test.target_sample_size or UNPLANNED_TARGET
-    moments = _attempt(lambda: _moments(asked, question), pending)
     ratio = _attempt(lambda: sample_ratio_check(asked.exposed, totals.expected_weights), [])
-    frequentist = _attempt(lambda: _frequentist(asked, question, moments), pending)
-    sequential = _attempt(lambda: _sequential(asked, question, moments, target), pending)
-    bayesian = _attempt(lambda: _bayesian(asked, question), pending)
+    frequentist = _attempt(lambda: _frequentist(asked, question, _moments(asked, question)), pending)
+    sequential = _attempt(lambda: _sequential(asked, question, _moments(asked, question), target), pending)
+    bayesian = posterior or _attempt(lambda: _bayesian(asked, question), pending)
     guardrails = tuple(check for guarded in totals.guardrails for check in guardrail_checks(guarded, question, target))
     evidence = Evidence(
         progress=progress(definition, sum(asked.exposed)),
@@ -148,8 +154,7 @@ def progress(definition: TestDefinition, exposed: int) -> float:
 def guardrail_checks(totals: MetricTotals, question: Question, target: int) -> list[Guarded]:
     """Return what confidence sequences say of one guardrail; nothing where there is too little data."""
     own = Question(metric=totals.metric, level=question.level, segment=question.segment)
-    moments = _attempt(lambda: _moments(totals, own), [])
-    result = _attempt(lambda: _sequential(totals, own, moments, target), [])
+    result = _attempt(lambda: _sequential(totals, own, _moments(totals, own), target), [])
     if result is None:
         return []
     share = DEFAULT_MARGIN if totals.metric.margin is None else totals.metric.margin
@@ -172,10 +177,10 @@ def _guardrail(totals: MetricTotals, comparison: Comparison, share: float) -> Gu
 
 
 def _attempt[T](compute: Callable[[], T], pending: list[str]) -> T | None:
-    """Return what the engine computes; where it refuses for want of data, note its words."""
+    """Return what the engine computes; where it refuses these data, note its words."""
     try:
         return compute()
-    except NotEnoughData as refusal:
+    except EngineError as refusal:
         pending.append(str(refusal))
         return None
 
@@ -208,6 +213,8 @@ def _sequential(
 
 def _bayesian(totals: MetricTotals, question: Question) -> BayesianResult:
     control, level, higher = totals.control, question.level, question.metric.higher_is_better
+    if question.adjusted:
+        return _adjusted_bayesian(totals, question)
     match totals.metric.kind:
         case MetricKind.CONVERSION:
             return analyze_proportions(totals.proportions(), control=control, level=level, higher_is_better=higher)
@@ -219,6 +226,15 @@ def _bayesian(totals: MetricTotals, question: Question) -> BayesianResult:
             if all(row.converted >= LEAST_BUYERS for row in totals.rows):
                 return analyze_revenue(totals.hurdles(), control=control, level=level, higher_is_better=higher)
             return analyze_means(totals.means(), control=control, level=level, higher_is_better=higher)
+
+
+def _adjusted_bayesian(totals: MetricTotals, question: Question) -> BayesianResult:
+    adjusted = cuped_adjustment(totals.covariates()).variants
+    posterior = student_posterior(
+        [one.mean for one in adjusted], [one.variance for one in adjusted], [one.count for one in adjusted]
+    )
+    higher = question.metric.higher_is_better
+    return analyze_student("normal", posterior, control=totals.control, level=question.level, higher_is_better=higher)
 
 
 def _control_value(bayesian: BayesianResult | None) -> float | None:
@@ -283,7 +299,8 @@ def _daily_units(definition: TestDefinition, exposed: int, as_of: datetime) -> f
     started, ended = definition.test.started_at, definition.test.ended_at
     if started is None or exposed == 0:
         return None
-    days = ((ended or as_of) - started).total_seconds() / 86_400
+    until = as_of if ended is None else min(ended, as_of)
+    days = (until - started).total_seconds() / 86_400
     return exposed / days if days > 0 else None
 
 

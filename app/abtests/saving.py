@@ -7,21 +7,29 @@ shown again; the figures are kept beside them as they were shown.
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
+
+import numpy as np
 
 from app.abtests.results import Question, TestResults, Totals, compute_results
 from app.abtests.summarising import MetricTotals, metric_of
 from app.store.abtests import TestDefinition, TotalsRow
+from engine.arrays import FloatArray
+from engine.bayesian.density import Density
 from engine.bayesian.results import BayesianResult, VariantPosterior
+from engine.effects import IntervalEstimate
 
 type Saved = Mapping[str, Any]
 
 FORM = 1
 DENSITY_POINTS = 64
+PLAN = ("target_sample_size", "minimum_detectable_effect", "confidence_level", "power")
+"""What of a test's definition its results depend on."""
 
 
-def saved_results(results: TestResults, totals: Totals) -> dict[str, Any]:
-    """Return an analysis as JSON."""
+def saved_results(results: TestResults, totals: Totals, *, pooled: bool = False) -> dict[str, Any]:
+    """Return an analysis as JSON; a `pooled` posterior is restored from its figures, as totals do not tell it."""
     question = results.question
     return {
         "form": FORM,
@@ -33,7 +41,8 @@ def saved_results(results: TestResults, totals: Totals) -> dict[str, Any]:
         "expected_weights": list(totals.expected_weights),
         "totals": _saved_rows(totals.asked),
         "guardrails": {guarded.metric.key: _saved_rows(guarded) for guarded in totals.guardrails},
-        "target_sample_size": results.definition.test.target_sample_size,
+        "plan": {name: getattr(results.definition.test, name) for name in PLAN},
+        "pooled": pooled,
         "figures": figures(results),
     }
 
@@ -51,8 +60,13 @@ def restored_results(definition: TestDefinition, saved: Saved) -> TestResults:
         guardrails=tuple(_restored_rows(definition, key, rows) for key, rows in saved["guardrails"].items()),
         expected_weights=tuple(saved["expected_weights"]),
     )
-    planned = replace(definition, test=replace(definition.test, target_sample_size=saved["target_sample_size"]))
-    return compute_results(planned, question, totals, as_of=datetime.fromisoformat(saved["as_of"]))
+    return compute_results(
+        replace(definition, test=replace(definition.test, **saved["plan"])),
+        question,
+        totals,
+        as_of=datetime.fromisoformat(saved["as_of"]),
+        posterior=_restored_bayesian(saved["figures"]["bayesian"]) if saved["pooled"] else None,
+    )
 
 
 def figures(results: TestResults) -> dict[str, Any]:
@@ -98,6 +112,7 @@ def _saved_bayesian(result: BayesianResult) -> dict[str, Any]:
     return {
         "model": result.model,
         "level": result.level,
+        "control": result.control,
         "r_hat": result.r_hat,
         "effective_sample_size": result.effective_sample_size,
         "variants": [_saved_posterior(posterior) for posterior in result.variants],
@@ -113,3 +128,26 @@ def _saved_posterior(posterior: VariantPosterior) -> dict[str, Any]:
         "lift": posterior.lift and asdict(posterior.lift),
         "density": {"x": cast("list[float]", density.x.tolist()), "density": density.density.tolist()},
     }
+
+
+def _restored_bayesian(saved: Saved) -> BayesianResult:
+    kept = ("model", "level", "control", "r_hat", "effective_sample_size")
+    return BayesianResult(
+        variants=tuple(_restored_posterior(one) for one in saved["variants"]), **{name: saved[name] for name in kept}
+    )
+
+
+def _restored_posterior(saved: Saved) -> VariantPosterior:
+    plain = ("variant", "probability_best", "probability_beats_control", "expected_loss")
+    curve = np.array(saved["density"]["x"]), np.array(saved["density"]["density"])
+    return VariantPosterior(
+        mean=IntervalEstimate(**saved["mean"]),
+        lift=None if saved["lift"] is None else IntervalEstimate(**saved["lift"]),
+        curve=partial(_restored_density, *curve),
+        **{name: saved[name] for name in plain},
+    )
+
+
+def _restored_density(x: FloatArray, density: FloatArray, points: int) -> Density:
+    values = np.linspace(x[0], x[-1], points, dtype=np.float64)
+    return Density(x=values, density=np.interp(values, x, density))

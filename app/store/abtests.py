@@ -39,6 +39,7 @@ class MetricRow:
     higher_is_better: bool
     window_hours: int
     margin: float | None
+    stops: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class TestRow:
     targeting: Any
     context_attributes: Any
     decided_elsewhere: bool
+    guardrail_stops: Any
     winner_id: int | None
     created_at: datetime
     started_at: datetime | None
@@ -167,8 +169,8 @@ class AnalysisRow:
 TEST_COLUMNS = (
     "id, key, name, hypothesis, status, campaign_id, confidence_level, power, minimum_detectable_effect, baseline, "
     "target_sample_size, allocation_policy, floor, reallocate_every_minutes, coverage, holdout, seed, exclusion_group, "
-    "exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, winner_id, created_at, "
-    "started_at, ended_at"
+    "exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, guardrail_stops, winner_id, "
+    "created_at, started_at, ended_at"
 )
 ALLOCATION_COLUMNS = "id, test_id, policy_version, policy, floor, probabilities, watermark, seed, created_at"
 SUMS = (
@@ -315,15 +317,20 @@ class TestStore:
 
     # what happened
 
-    async def totals(self, test_ids: Sequence[int], *, by_segment: bool = False) -> dict[int, list[TotalsRow]]:
-        """Return sums over slots, and over segments unless `by_segment`."""
-        rows = await self._database.fetch(TOTALS_BY_SEGMENT if by_segment else TOTALS, list(test_ids))
+    async def totals(
+        self, test_ids: Sequence[int], connection: Connection | None = None, *, by_segment: bool = False
+    ) -> dict[int, list[TotalsRow]]:
+        """Return sums over slots, and over segments unless `by_segment`; in a transaction pass its connection."""
+        source = connection or self._database
+        rows = await source.fetch(TOTALS_BY_SEGMENT if by_segment else TOTALS, list(test_ids))
         return _grouped(rows, _totals)
 
-    async def policy_counts(self, test_ids: Sequence[int]) -> dict[int, list[tuple[list[float], int]]]:
+    async def policy_counts(
+        self, test_ids: Sequence[int], connection: Connection | None = None
+    ) -> dict[int, list[tuple[list[float], int]]]:
         """Return each policy version's probabilities with the number of units exposed under it."""
         counts: dict[int, list[tuple[list[float], int]]] = {}
-        for row in await self._database.fetch(POLICY_COUNTS, list(test_ids)):
+        for row in await (connection or self._database).fetch(POLICY_COUNTS, list(test_ids)):
             counts.setdefault(row["test_id"], []).append((row["probabilities"], row["units"]))
         return counts
 
@@ -380,7 +387,7 @@ SELECT id, test_id, key, name, position, is_control, weight, payload FROM ab_tes
 WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
 """
 METRICS = """
-SELECT id, test_id, key, name, position, kind, event, denominator, higher_is_better, window_hours, margin
+SELECT id, test_id, key, name, position, kind, event, denominator, higher_is_better, window_hours, margin, stops
 FROM ab_test_metric WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
 """
 NEWEST_ALLOCATIONS = f"""

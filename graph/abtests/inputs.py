@@ -73,6 +73,9 @@ class MetricInput:
     margin: float | None = strawberry.field(
         default=UNSET, description="Of a guardrail: relative harm tolerated, a fraction; 0.05 unless given."
     )
+    stops: bool | None = strawberry.field(
+        default=False, description="Of a guardrail: whether harm past the margin, shown at any look, pauses the test."
+    )
 
 
 @strawberry.input(description="Units of a named group that tests share out, so that no unit is in two of them.")
@@ -203,6 +206,7 @@ def _metric(given: MetricInput) -> MetricDraft:
         higher_is_better=_or(given.higher_is_better, True),
         window_hours=_or(given.window_hours, 72),
         margin=_or(given.margin, None),
+        stops=_or(given.stops, False),
     )
 
 

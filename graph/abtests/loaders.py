@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 
 from app.abtests.analyzing import Asked, SavedAnalysis, saved_analysis
+from app.abtests.crediting import Credit
 from app.abtests.results import TestResults, progress
 from app.errors import InvalidInput
 from app.store.abtest_lists import TestFilter
@@ -37,6 +38,9 @@ Adjusted = Annotated[
     strawberry.argument(
         description="Whether to take out what units did before their exposure (CUPED).", graphql_type=bool | None
     ),
+]
+Policy = Annotated[
+    list[float], strawberry.argument(description="A share for each variant, in their order; they sum to 1.")
 ]
 Points = Annotated[
     int, strawberry.argument(description=f"Of the curve, from 2 to {MOST_POINTS:,}.", graphql_type=int | None)
@@ -89,7 +93,16 @@ async def test_results(
 ) -> list[TestResults | Exception]:
     """Load tests' results; a test that cannot answer has its own error."""
     asked = Asked(metric_key=metric_key, confidence_level=confidence_level, segment=segment, adjusted=adjusted)
-    found = await context.services.analyzing.results(by_id(tests), asked)
+    found = await context.services.analyzing.attempts(by_id(tests), asked)
+    return [found[one.test.id] for one in tests]
+
+
+@loads(types.ABTest, "off_policy")
+async def test_credits(
+    context: Context, tests: Sequence[TestDefinition], *, policy: Policy
+) -> list[Credit | InvalidInput]:
+    """Load what another allocation would have earned; a test that the policy does not fit has its own error."""
+    found = await context.services.crediting.credits(by_id(tests), policy)
     return [found[one.test.id] for one in tests]
 
 

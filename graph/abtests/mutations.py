@@ -35,6 +35,13 @@ UserId = Annotated[strawberry.ID, strawberry.argument(description="The caller's 
 Attributes = Annotated[
     JSON | None, strawberry.argument(description="What is known of the unit: an object; beside what is stored of it.")
 ]
+Hierarchical = Annotated[
+    bool,
+    strawberry.argument(
+        description="Whether to pool segments (CONVERSION and REVENUE): a worker fits a model, which takes seconds.",
+        graphql_type=bool | None,
+    ),
+]
 Expose = Annotated[
     bool,
     strawberry.argument(description="Whether the unit sees the variant now, and counts.", graphql_type=bool | None),
@@ -143,10 +150,16 @@ async def set_weights(context: Context, *, id: Reference, weights: Weights) -> P
 
 
 @answers(Mutation, "analyze_test")
-async def analyze_test(context: Context, *, id: Reference) -> Payload[SavedAnalysis]:  # noqa: A002  # the contract's name
+async def analyze_test(
+    context: Context,
+    *,
+    id: Reference,  # noqa: A002  # the contract's name
+    hierarchical: Hierarchical = False,
+) -> Payload[SavedAnalysis]:
     """Analyze a test."""
     number = await test_number(context, id)
-    return Payload(await context.services.analyzing.analyze(number, principal=context.principal))
+    analyze = context.services.analyzing.analyze
+    return Payload(await analyze(number, hierarchical=bool(hierarchical), principal=context.principal))
 
 
 @answers(Mutation, "assign_user")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.abtests.assigning import Decision
+from app.abtests.guarding import stops_of
 from app.abtests.results import TestResults
 from app.store.abtests import AllocationRow, MetricRow, TestDefinition, VariantRow
 from app.store.models.codes import AllocationPolicy
@@ -95,6 +96,16 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """A guardrail's stop of a test, with its metric and variant."""
+
+    metric: MetricRow
+    variant: VariantRow
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """A variant's share."""
 
@@ -163,6 +174,16 @@ def guards(results: TestResults) -> list[Guard]:
 def winner(definition: TestDefinition) -> VariantRow | None:
     """Return the variant that was declared the winner."""
     return next((variant for variant in definition.variants if variant.id == definition.test.winner_id), None)
+
+
+def stops(definition: TestDefinition) -> list[Stopped]:
+    """Return the guardrails' stops with their metrics and variants."""
+    metrics = {metric.key: metric for metric in definition.metrics}
+    variants = {variant.key: variant for variant in definition.variants}
+    return [
+        Stopped(metrics[stop.metric], variants[stop.variant], stop.reason, datetime.fromisoformat(stop.at))
+        for stop in stops_of(definition)
+    ]
 
 
 def allocation(definition: TestDefinition) -> Allocated:

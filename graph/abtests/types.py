@@ -42,6 +42,8 @@ class Metric:
     kind: MetricKind = reading("What a unit's value is made of.")
     higher_is_better: bool = reading("Whether more is better.")
     window_hours: int = reading("How long after its exposure a unit's events count, hours.")
+    margin: float | None = reading("Of a guardrail: relative harm tolerated, a fraction; null is 0.05.")
+    stops: bool = reading("Whether a breach of it, a guardrail, pauses the test.")
 
 
 @strawberry.type(description="An estimate with its interval, in the unit of what is estimated.")
@@ -239,6 +241,27 @@ class Allocation:
     shares: list[VariantShare] = reading("By variant.")
 
 
+@strawberry.type(description="That a guardrail paused the test.")
+class GuardrailStop:
+    """The row is a `rows.Stopped`."""
+
+    metric: Metric = reading("The guardrail.")
+    variant: Variant = reading("The treatment that harmed it.")
+    reason: str = reading("What was seen, in words.")
+    at: datetime = reading("When, UTC.")
+
+
+@strawberry.type(description="What another allocation would have earned on the same units, judged from the log.")
+class OffPolicyEstimate:
+    """The row is an `app.abtests.crediting.Credit`."""
+
+    ips: IntervalEstimate | None = reading("Mean a unit by inverse propensity, the metric's unit; null when refused.")
+    self_normalised: IntervalEstimate | None = reading("Mean a unit by normalised weights; null when refused.")
+    doubly_robust: IntervalEstimate | None = reading("Mean a unit, helped by variants' means; null when refused.")
+    effective_sample_size: float = reading("Units that carry the answer, a count.")
+    refused: str | None = reading("Why the log does not tell, in words; null when it does.")
+
+
 @strawberry.type(name="ABTest", description="An A/B test or a bandit.")
 class ABTest:
     """The row is an `app.store.abtests.TestDefinition`."""
@@ -272,6 +295,10 @@ class ABTest:
     analyses: Connection[Analysis] = related("Every saved analysis, newest first: the test's history.")
     allocation: Allocation = related("Shares in force.", through=rows.allocation)
     allocation_history: Connection[Allocation] = related("Every policy version, newest first.")
+    off_policy: OffPolicyEstimate = related("What another allocation would have earned.")
+    guardrail_stops: list[GuardrailStop] = reading(
+        "Each time a guardrail paused it, oldest first; a variant is paused for once by each guardrail.", rows.stops
+    )
     winner: Variant | None = reading("Declared at the end; null when none was.", rows.winner)
 
 

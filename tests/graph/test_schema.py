@@ -21,14 +21,13 @@ CONTRACT = ROOT.parent / "shared" / "contract.graphql"
 LATER = {
     "Query": {"recommendations", "models"},
     "Campaign": {"offerRecommendation", "segmentRanking", "recommendations"},
-    "ABTest": {"offPolicy"},
     "User": {"assignments", "sendTime", "affinities", "recommendedCampaigns"},
     "Mutation": {"reallocate", "trainModels", "cancelJob"},
 }
 """What the contract has and nothing can answer yet."""
 
 
-LATER_ARGUMENTS = {("Mutation", "analyzeTest"): {"hierarchical"}}
+LATER_ARGUMENTS: dict[tuple[str, str], set[str]] = {}
 """Arguments of fields that are there."""
 
 

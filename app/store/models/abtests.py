@@ -38,6 +38,7 @@ class AbTest(Model):
     exclusion_high = fields.FloatField(null=True)
     targeting = fields.JSONField(null=True)
     decided_elsewhere = fields.BooleanField(db_default=False)
+    guardrail_stops = fields.JSONField(null=True)
     winner_id = fields.BigIntField(null=True)
     created_at = fields.DatetimeField(db_default=Now())
     updated_at = fields.DatetimeField(db_default=Now())
@@ -90,6 +91,7 @@ class AbTestMetric(Model):
     higher_is_better = fields.BooleanField(db_default=True)
     window_hours = fields.IntField(db_default=72)
     margin = fields.FloatField(null=True)
+    stops = fields.BooleanField(db_default=False)
 
     class Meta:
         """Table name; a key is unique within its test."""
