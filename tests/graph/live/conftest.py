@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -97,10 +98,8 @@ async def running_test(server) -> str:
 
 async def exposed(server, test: str, *users: str) -> None:
     """Expose users to variant a."""
-    lines = [
-        json.dumps({"id": f"{test}/{user}", "type": "EXPOSED", "userId": user, "testId": test, "variantKey": "a"})
-        for user in users
-    ]
+    common = {"type": "EXPOSED", "occurredAt": datetime.now(UTC).isoformat(), "testId": test, "variantKey": "a"}
+    lines = [json.dumps({"id": f"{test}/{user}", "userId": user, **common}) for user in users]
     async with httpx.AsyncClient(base_url=server.url, headers=server.headers, timeout=30) as client:
         receipt = (await client.post("/v1/events", content="\n".join(lines))).json()
     assert receipt["rejected"] == [], receipt
