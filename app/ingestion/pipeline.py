@@ -104,11 +104,14 @@ class Ingestion:
     async def _resolve(self, requests: Sequence[Request]) -> tuple[References, Mapping[str, int]]:
         references = await find_references(self._store, [event for r in requests for event in r.events.values()])
         for request in requests:
-            _drop_faults(request, references)
+            if not references.complete:
+                _drop_faults(request, references)
             await self._decide(request, references)
-        users = await self._users.find({event.user_id for r in requests for event in r.events.values()})
-        for request in requests:
-            _drop_unknown_users(request, users)
+        wanted = {event.user_id for r in requests for event in r.events.values()}
+        users = await self._users.find(wanted)
+        if not wanted <= users.keys():
+            for request in requests:
+                _drop_unknown_users(request, users)
         return references, users
 
     async def _decide(self, request: Request, references: References) -> None:
@@ -129,20 +132,20 @@ class Merged:
         self.drafts: list[EventDraft] = []
         self._references = references
         self._users = users
+        self._campaigns: dict[str | None, tuple[int | None, int | None, int | None]] = {None: (None, None, None)}
+        for name, found in references.campaigns.items():
+            self._campaigns[name] = (found.id, found.merchant_id, found.offer_micros)
         self._seen: set[object] = set()
         self._requests: list[tuple[Request, slice, int]] = []
 
     def add(self, request: Request) -> None:
         """Append a request's events; an id that came before is a duplicate."""
         start = len(self.drafts)
-        seen, drafts = self._seen, self.drafts
-        for event in request.events.values():
-            key = event_key(event.id)
-            if key not in seen:
-                seen.add(key)
-                drafts.append(self._draft(key, event))
-        stored = slice(start, len(drafts))
-        self._requests.append((request, stored, len(request.events) - (len(drafts) - start)))
+        events = {event_key(event.id): event for event in reversed(request.events.values())}  # of two, the first
+        new = [(key, event) for key, event in reversed(events.items()) if key not in self._seen]
+        self._seen.update(events)
+        self.drafts += [self._draft(key, event) for key, event in new]
+        self._requests.append((request, slice(start, len(self.drafts)), len(request.events) - len(new)))
 
     def receipt(self, number: int, duplicates: set[object]) -> Receipt:
         """Return a request's receipt, given the keys that were in the database already."""
@@ -151,20 +154,21 @@ class Merged:
         return _receipt(request, accepted=stored.stop - stored.start - known, duplicates=repeated + known)
 
     def _draft(self, key: object, event: IncomingEvent) -> EventDraft:
-        campaign = None if event.campaign_id is None else self._references.campaigns[event.campaign_id]
-        offer = event.offer_amount
+        campaign, merchant, offer = self._campaigns[event.campaign_id]
+        offered = event.offer_amount
         test = None if event.test_id is None else self._references.tests[event.test_id]
+        at = event.occurred_at
         return (
             key,
-            event.occurred_at if event.occurred_at.tzinfo is UTC else event.occurred_at.astimezone(UTC),
+            at if at.tzinfo is UTC else at.astimezone(UTC),
             self._users[event.user_id],
-            None if campaign is None else campaign.id,
-            None if campaign is None else campaign.merchant_id,
+            campaign,
+            merchant,
             test,
             None if test is None else self._references.variants.get((test, event.variant_key or "")),
             None if event.value is None else to_micros(event.value),
             None if event.cost is None else to_micros(event.cost),
-            (None if campaign is None else campaign.offer_micros) if offer is None else to_micros(offer),
+            offer if offered is None else to_micros(offered),
             event.probability,
             event.latitude,
             event.longitude,

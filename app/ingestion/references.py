@@ -25,6 +25,8 @@ class References:
     campaigns: Mapping[str, CampaignReference]
     tests: Mapping[str, int]
     variants: Mapping[tuple[int, str], int]
+    complete: bool
+    """Every campaign that is named was found, and no test is named: no event has a fault."""
 
     def fault(self, event: IncomingEvent) -> Rejection | None:
         """Return why an event is refused: it names what does not exist."""
@@ -44,12 +46,11 @@ async def find_references(store: EventStore, events: Sequence[IncomingEvent]) ->
     """Look up the campaigns, tests and variants that events name."""
     campaigns = {event.campaign_id for event in events if event.campaign_id is not None}
     tests = {event.test_id for event in events if event.test_id is not None}
+    found_campaigns = await _find_campaigns(store, campaigns) if campaigns else {}
     found_tests = await _find_tests(store, tests) if tests else {}
-    return References(
-        await _find_campaigns(store, campaigns) if campaigns else {},
-        found_tests,
-        await store.variants(set(found_tests.values())) if found_tests else {},
-    )
+    variants = await store.variants(set(found_tests.values())) if found_tests else {}
+    complete = not tests and len(found_campaigns) == len(campaigns)
+    return References(found_campaigns, found_tests, variants, complete)
 
 
 async def _find_campaigns(store: EventStore, names: Collection[str]) -> dict[str, CampaignReference]:

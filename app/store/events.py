@@ -6,6 +6,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import cast
 
+import asyncpg
+
 from app.store import unit_metrics
 from app.store.database import Connection, Database
 from app.store.partitions import EventPartitions
@@ -33,15 +35,20 @@ SEGMENTS = """
     CROSS JOIN LATERAL (SELECT id, segment FROM app_user WHERE id = i.id OFFSET 0) AS u
 """
 
-# Which of these keys were there already. In key order, so that of two writers with keys in common one waits for the
-# other and none in a circle.
-NEW_KEYS = """
-    WITH incoming AS (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, occurred_at)),
-    fresh AS (
-        INSERT INTO event_key (key, occurred_at) SELECT key, occurred_at FROM incoming ORDER BY key
+# In key order, so that of two writers with keys in common one waits for the other and none in a circle. How many were
+# new is nearly always all there is to know; only where some were not is it asked which.
+ADD_KEYS = """
+    WITH fresh AS (
+        INSERT INTO event_key (key, occurred_at)
+        SELECT key, occurred_at FROM unnest($1::uuid[], $2::timestamptz[]) AS k(key, occurred_at) ORDER BY key
         ON CONFLICT (key) DO NOTHING RETURNING key
     )
-    SELECT key FROM incoming EXCEPT SELECT key FROM fresh
+    SELECT count(*) FROM fresh
+"""
+# Rows of other transactions: committed before, as else ADD_KEYS would have waited for them.
+OTHERS_KEYS = """
+    SELECT k.key FROM unnest($1::uuid[]) AS i(key)
+    CROSS JOIN LATERAL (SELECT key FROM event_key WHERE key = i.key AND xmin <> pg_current_xact_id()::xid OFFSET 0) AS k
 """
 
 
@@ -122,11 +129,22 @@ class EventStore:
         await self._partitions.ensure(cast("list[datetime]", times))
         async with self._database.transaction() as connection:
             await unit_metrics.share_tests(connection)
-            duplicates = {row[0] for row in await connection.fetch(NEW_KEYS, keys, times)}
+            duplicates = await _add_keys(connection, keys, times)
             new = [draft for draft in drafts if draft[0] not in duplicates] if duplicates else drafts
             tests = await _insert(connection, new) if new else set[int]()
         campaigns = {cast("int", draft[_CAMPAIGN]) for draft in new if draft[_CAMPAIGN] is not None}
         return Appended(duplicates, tests, campaigns)
+
+
+async def _add_keys(connection: Connection, keys: Sequence[object], times: Sequence[object]) -> set[object]:
+    """Store keys that are new and return those that are not."""
+    known = len(keys) - await connection.fetchval(ADD_KEYS, keys, times)
+    if not known:
+        return set()
+    duplicates: set[object] = {row[0] for row in await connection.fetch(OTHERS_KEYS, keys)}
+    if len(duplicates) != known:  # a row of four billion transactions ago has this one's number
+        raise asyncpg.SerializationError("The number of a transaction came round: do this one again.")
+    return duplicates
 
 
 async def _insert(connection: Connection, drafts: Sequence[EventDraft]) -> set[int]:
