@@ -11,6 +11,7 @@ from app.runtime.settings import Settings
 from app.store.database import Database
 from app.store.opening import run_with_database
 from app.store.rebuilding import Checked, TotalsRebuilding
+from app.store.unit_rebuilding import UnitRebuilding
 
 
 def command(
@@ -20,7 +21,7 @@ def command(
 ) -> None:
     """Compute all totals anew from the events, say what differs, and put it right.
 
-    Events may be sent meanwhile: they wait while a month of one table is looked at.
+    Events may be sent meanwhile: they wait while a month of one table, or one test, is looked at.
     """
     settings = Settings.load(database_url=database_url, data_dir=data_dir)
     differing = run_with_database(settings, lambda database: rebuild(database, repair=not check))
@@ -34,12 +35,13 @@ def command(
 
 async def rebuild(database: Database, *, repair: bool) -> list[Checked]:
     """Return the parts in which totals differed, with a progress bar."""
-    totals = TotalsRebuilding(database)
+    totals, units = TotalsRebuilding(database), UnitRebuilding(database)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("totals", total=len(await totals.parts()))
+        task = progress.add_task("totals", total=len(await totals.parts()) + await units.steps())
         differing: list[Checked] = []
-        async for found in totals.run(repair=repair):
-            differing += [found] if found.differences else []
-            progress.update(task, advance=1, description=f"{found.table} {found.part}")
+        for checking in (totals.run(repair=repair), units.run(repair=repair)):
+            async for found in checking:
+                differing += [found] if found.differences else []
+                progress.update(task, advance=1, description=f"{found.table} {found.part}")
     return differing

@@ -87,6 +87,10 @@ class UnitRebuilding:
         """Return the tests there are to check."""
         return [TestPart(row["id"], row["key"]) for row in await self._database.fetch(STARTED)]
 
+    async def steps(self) -> int:
+        """Return how many results `run` yields."""
+        return len(await self.parts()) * len(TABLES)
+
     async def run(self, *, repair: bool = True) -> AsyncIterator[Checked]:
         """Yield what was found in each table of each test, after putting it right if `repair`."""
         oldest = await self._oldest_complete()

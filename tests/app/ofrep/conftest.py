@@ -25,6 +25,7 @@ PAYLOADS = {
     "of-text": "",
     "of-integer": 25,
     "of-number": 0.25,
+    "of-whole-number": 25.0,
     "of-none": None,
 }
 

@@ -50,6 +50,7 @@ async def test_python_resolves_every_type(provider, payloads) -> None:
         "of-text": (provider.resolve_string_details, "default"),
         "of-integer": (provider.resolve_integer_details, -1),
         "of-number": (provider.resolve_float_details, -1.0),
+        "of-whole-number": (provider.resolve_float_details, -1.0),
     }
     for key, (method, default) in expected.items():
         found = await resolved(method, key, default, ZOE)
@@ -78,7 +79,7 @@ async def test_python_sees_refusals_as_errors_of_the_standard(provider) -> None:
         await resolved(provider.resolve_boolean_details, "of-text", True, ZOE)
     with pytest.raises(
         TypeMismatchError
-    ):  # Python's client takes 25 for an integer only: store 25.5 where floats are meant
+    ):  # Python's client takes 25 for an integer: store 25.0
         await resolved(provider.resolve_float_details, "of-integer", 1.0, ZOE)
 
 
