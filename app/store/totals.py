@@ -4,6 +4,7 @@ Every total is a sum over events, so that the order in which they come never mat
 conversion: there the user's old contribution is taken back and the new one added, under a lock on the user's row.
 """
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -97,39 +98,61 @@ def _merge[K](into: dict[K, list[int]], key: K, measures: list[int]) -> None:
     into[key] = measures if known is None else [a + b for a, b in zip(known, measures, strict=True)]
 
 
-def _upsert(table: str, keys: Mapping[str, str], values: Mapping[str, str]) -> str:
-    arrays = [*keys.values(), *values.values()]
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in values)
-    return f"""
-        INSERT INTO {table} ({", ".join([*keys, *values])}, slot)
-        SELECT *, pg_backend_pid() % {SLOTS}
-        FROM unnest({", ".join(f"${n}::{kind}[]" for n, kind in enumerate(arrays, start=1))})
-        ON CONFLICT ({", ".join(keys)}, slot) DO UPDATE SET {added}
-    """
+class Upsert:
+    """Adding to the rows of one table: its statement, with parameters numbered on from others of the same statement."""
+
+    def __init__(
+        self, table: str, keys: Mapping[str, str], values: Mapping[str, str], *, has_slot: bool = True
+    ) -> None:
+        self._table = table
+        self._keys = keys
+        self._values = values
+        self._has_slot = has_slot
+        self.width = len(keys) + len(values)
+
+    def sql(self, first: int) -> str:
+        """Return the statement, its arrays from parameter `first` on: one row a place."""
+        kinds = [*self._keys.values(), *self._values.values()]
+        arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, start=first))
+        slot, its_value = (", slot", f", pg_backend_pid() % {SLOTS}") if self._has_slot else ("", "")
+        added = ", ".join(f"{name} = {self._table}.{name} + excluded.{name}" for name in self._values)
+        return f"""
+            INSERT INTO {self._table} ({", ".join([*self._keys, *self._values])}{slot})
+            SELECT *{its_value} FROM unnest({arrays}) AS added
+            ON CONFLICT ({", ".join(self._keys)}{slot}) DO UPDATE SET {added}
+        """
+
+    def columns[K: tuple[object, ...]](self, rows: Mapping[K, Sequence[int]]) -> list[Sequence[object]]:
+        """Return the arrays in key order: all take a table's rows in one order, so that none wait in a circle."""
+        if not rows:
+            return [()] * self.width
+        return list(zip(*((*key, *values) for key, values in sorted(rows.items())), strict=True))
 
 
 _MEASURE_TYPES = dict.fromkeys(MEASURES, "bigint")
-ADD_HOURS = _upsert(
-    "campaign_hour",
-    {"campaign_id": "bigint", "hour": "timestamptz", "segment": "text", "channel": "smallint"},
-    _MEASURE_TYPES,
+_HOUR_KEYS = {"campaign_id": "bigint", "hour": "timestamptz", "segment": "text", "channel": "smallint"}
+_COHORT_KEYS = {"campaign_id": "bigint", "interval_days": "smallint", "cohort": "date", "period": "integer"}
+CONVERSIONS = Upsert(
+    "campaign_user_day",
+    {"campaign_id": "bigint", "user_id": "bigint", "day": "date"},
+    {"conversions": "integer"},
+    has_slot=False,
 )
-ADD_DAYS = _upsert("campaign_day", {"campaign_id": "bigint", "day": "date"}, _MEASURE_TYPES)
-ADD_CAMPAIGNS = _upsert("campaign_total", {"campaign_id": "bigint"}, _MEASURE_TYPES)
-ADD_MERCHANT_DAYS = _upsert(
-    "merchant_day", {"merchant_id": "bigint", "day": "date", "channel": "smallint"}, _MEASURE_TYPES
-)
-ADD_COHORTS = _upsert(
-    "campaign_cohort",
-    {"campaign_id": "bigint", "interval_days": "smallint", "cohort": "date", "period": "integer"},
-    {"users": "bigint"},
-)
-ADD_CONVERSIONS = """
-    INSERT INTO campaign_user_day (campaign_id, user_id, day, conversions)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::date[], $4::integer[])
-    ON CONFLICT (campaign_id, user_id, day) DO UPDATE
-    SET conversions = campaign_user_day.conversions + excluded.conversions
-"""
+COHORTS = Upsert("campaign_cohort", _COHORT_KEYS, {"users": "bigint"})
+CAMPAIGNS = Upsert("campaign_total", {"campaign_id": "bigint"}, _MEASURE_TYPES)
+DAYS = Upsert("campaign_day", {"campaign_id": "bigint", "day": "date"}, _MEASURE_TYPES)
+MERCHANT_DAYS = Upsert("merchant_day", {"merchant_id": "bigint", "day": "date", "channel": "smallint"}, _MEASURE_TYPES)
+HOURS = Upsert("campaign_hour", _HOUR_KEYS, _MEASURE_TYPES)
+
+
+def _together(*upserts: Upsert) -> str:
+    """Return one statement for all: each further one would cost a round trip to the server in every transaction."""
+    firsts = itertools.accumulate((upsert.width for upsert in upserts), initial=1)
+    *others, last = (upsert.sql(first) for upsert, first in zip(upserts, firsts, strict=False))
+    return "WITH " + ", ".join(f"part_{n} AS ({sql})" for n, sql in enumerate(others)) + last
+
+
+ADD_TOTALS = _together(CONVERSIONS, COHORTS, CAMPAIGNS, DAYS, MERCHANT_DAYS, HOURS)
 CONVERSION_DAYS = """
     SELECT d.campaign_id, d.user_id, d.day
     FROM unnest($1::bigint[], $2::bigint[]) AS pair(campaign_id, user_id)
@@ -146,25 +169,24 @@ async def add_to_totals(connection: Connection, records: Iterable[EventRecord]) 
     groups = Groups(records)
     if not groups.hours:
         return
-    await _add_conversions(connection, groups.conversions)
-    await connection.execute(ADD_HOURS, *_columns(groups.hours))
-    await connection.execute(ADD_DAYS, *_columns(groups.days))
-    await connection.execute(ADD_MERCHANT_DAYS, *_columns(groups.merchants))
-    await connection.execute(ADD_CAMPAIGNS, *_columns(groups.campaigns))
+    cohorts = await _cohort_changes(connection, groups.conversions)
+    await connection.execute(
+        ADD_TOTALS,
+        *CONVERSIONS.columns({key: (times,) for key, times in groups.conversions.items()}),
+        *COHORTS.columns({key: (users,) for key, users in cohorts.items()}),
+        *CAMPAIGNS.columns(groups.campaigns),
+        *DAYS.columns(groups.days),
+        *MERCHANT_DAYS.columns(groups.merchants),
+        *HOURS.columns(groups.hours),
+    )
 
 
-async def _add_conversions(connection: Connection, conversions: Counter[ConversionKey]) -> None:
+async def _cohort_changes(connection: Connection, conversions: Counter[ConversionKey]) -> dict[CohortKey, int]:
     if not conversions:
-        return
-    # All writers take rows in one order, table by table and key by key, so that none wait for each other in a circle.
-    await connection.fetch(LOCK_USERS, sorted({user for _, user, _ in conversions}))
+        return {}
+    await connection.execute(LOCK_USERS, sorted({user for _, user, _ in conversions}))
     known = await _conversion_days(connection, sorted({(campaign, user) for campaign, user, _ in conversions}))
-    await connection.execute(ADD_CONVERSIONS, *zip(*((*key, n) for key, n in sorted(conversions.items())), strict=True))
-    changes = cohort_changes(known, conversions)
-    if changes:
-        await connection.execute(
-            ADD_COHORTS, *zip(*((*key, users) for key, users in sorted(changes.items())), strict=True)
-        )
+    return cohort_changes(known, conversions)
 
 
 async def _conversion_days(
@@ -202,7 +224,3 @@ def _contributions(campaign: int, days: set[date]) -> Iterator[CohortKey]:
 
 def _interval(day: date, length: int) -> date:
     return day if length == 1 else day - timedelta(days=day.weekday())
-
-
-def _columns[K: tuple[object, ...]](groups: Mapping[K, list[int]]) -> list[tuple[object, ...]]:
-    return list(zip(*((*key, *measures) for key, measures in sorted(groups.items())), strict=True))

@@ -13,7 +13,7 @@ import pytest_asyncio
 from app.store.access import AccessStore
 from app.store.campaigns import CampaignFilter, CampaignOrder, CampaignStore
 from app.store.database import Database
-from app.store.events import NEW_KEYS, SEGMENTS, EventStore
+from app.store.events import OTHERS_KEYS, SEGMENTS, EventStore
 from app.store.models.codes import CampaignStatus
 from app.store.partitions import EventPartitions
 from app.store.performance import Breakdown, PerformanceStore
@@ -211,7 +211,7 @@ QUERIES: dict[str, dict[str, Callable[[Any], Awaitable[object]]]] = {
     "days on which users converted": {
         "campaign_user_day_pkey": lambda d: d.fetch(CONVERSION_DAYS, [7, 8], [5, 17]),
     },
-    "events not stored before": {"event_key_pkey": lambda d: d.fetch(NEW_KEYS, [uuid.uuid4()], [START])},
+    "events stored before": {"event_key_pkey": lambda d: d.fetch(OTHERS_KEYS, [uuid.uuid4()])},
     "users of a batch": {
         "app_user_external_id_key": lambda d: EventStore(d).users(["u7"]),
         "app_user_pkey": lambda d: d.fetch(SEGMENTS, USERS),
