@@ -13,6 +13,7 @@ from app.campaigns.editing import CampaignEditing
 from app.campaigns.metrics import CampaignMetrics
 from app.campaigns.portfolio import PortfolioAnalysis
 from app.ingestion.pipeline import Ingestion
+from app.operations.job_control import JobControl
 from app.store.abtest_lists import TestLists
 from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
@@ -37,6 +38,7 @@ class Services:
     crediting: Crediting
     exposing: Exposing
     jobs: JobStore
+    job_control: JobControl
 
 
 @dataclass(frozen=True, slots=True)

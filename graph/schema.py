@@ -20,12 +20,14 @@ from strawberry.types.field import StrawberryField
 
 from graph.abtests import mutations as test_mutations
 from graph.abtests import queries as test_queries
+from graph.abtests import reallocation
 from graph.abtests import subscriptions as test_subscriptions
 from graph.campaigns import mutations as campaign_mutations
 from graph.campaigns import queries as campaign_queries
 from graph.campaigns import subscriptions as campaign_subscriptions
 from graph.events import mutations as event_mutations
 from graph.fields import READ, RELATION, Relation
+from graph.jobs import mutations as job_mutations
 from graph.jobs import queries as job_queries
 from graph.jobs import subscriptions as job_subscriptions
 from graph.scalars import scalar_map
@@ -41,7 +43,13 @@ class Query(campaign_queries.Query, test_queries.Query, job_queries.Query):
 
 
 @strawberry.type(description="What can be changed.")
-class Mutation(campaign_mutations.Mutation, test_mutations.Mutation, event_mutations.Mutation):
+class Mutation(
+    campaign_mutations.Mutation,
+    test_mutations.Mutation,
+    reallocation.Mutation,
+    event_mutations.Mutation,
+    job_mutations.Mutation,
+):
     """Every domain's mutations."""
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from app.auth.auditing import Audit
 from app.auth.keys import KeyRing
-from app.commands.options import DatabaseUrl, DataDir, Host, LogFormat, LogLevel, Port, Workers
+from app.commands.options import DatabaseUrl, DataDir, Host, LogFormat, LogLevel, Port, RunWorker, Workers
 from app.commands.processes import listen, owned_database, shown_address, stopping_by_signal, web_processes
 from app.runtime.clock import SystemClock
 from app.runtime.logging import configure_logging
@@ -22,6 +22,7 @@ from app.store.access import AccessStore
 from app.store.database import Database
 
 APPLICATION = "app.asgi:create_app"
+WORKER = "app.worker"
 _CHECK_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ def command(
     host: Host = None,
     port: Port = None,
     workers: Workers = None,
+    run_worker: RunWorker = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     log_format: LogFormat = None,
@@ -48,6 +50,7 @@ def command(
         host=host,
         port=port,
         workers=workers,
+        run_worker=run_worker,
         data_dir=data_dir,
         database_url=database_url,
         log_format=log_format,
@@ -81,7 +84,8 @@ def serve(
         port = listening.getsockname()[1]
         bound = {"database_url": SecretStr(url), "port": port, "metrics_dir": metrics_dir}
         started = settings.model_copy(update=bound)
-        with web_processes(application, started, listening, beside=beside) as children:
+        companions = [*beside, *([(WORKER,)] if settings.run_worker else [])]
+        with web_processes(application, started, listening, beside=companions) as children:
             typer.echo(f"Winnow is ready at {shown_address(listening)}/graphql")
             when_ready(shown_address(listening))
             while True:

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     )
     compute_workers: int = Field(1, ge=1, le=256, description="Processes for heavy work where no scheduler is named")
 
+    # background work
+    run_worker: bool = Field(True, description="Whether `winnow serve` runs a worker for background work")
+    job_heartbeat_seconds: float = Field(
+        15.0, ge=1.0, le=3600.0, description="Silence after which a job's worker is taken for dead and it is run again"
+    )
+
     # limits
     max_request_bytes: int = Field(1_000_000, ge=1, description="Largest GraphQL request body, in bytes")
     max_events_bytes: int = Field(50_000_000, ge=1, description="Largest body of /v1/events, unpacked, in bytes")

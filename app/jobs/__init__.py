@@ -1,0 +1,1 @@
+"""Background work: its tasks, its schedule, and the worker that does it."""

@@ -1,0 +1,37 @@
+"""What is done when nobody asks: by the minute and by the day, by one worker of all."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.abtests.reallocating import Reallocating
+from app.jobs.tasks import REALLOCATE
+from app.runtime.clock import Clock
+from app.store.queue import JobQueue
+
+KEPT_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment:
+    """Something done at times: minute, hour, day of the month, month, day of the week, in UTC."""
+
+    name: str
+    times: str
+    do: Callable[[], Awaitable[object]]
+
+
+def appointments(queue: JobQueue, *, reallocating: Reallocating, clock: Clock) -> list[Appointment]:
+    """Return the schedule. Work that may take long is only queued here, once whatever is late."""
+
+    async def reallocate() -> None:
+        if await reallocating.count_due():
+            await queue.add(REALLOCATE, {}, once=REALLOCATE, at=clock.now())
+
+    async def clean() -> None:
+        await queue.clean(before=clock.now() - timedelta(days=KEPT_DAYS))
+
+    return [
+        Appointment(name="reallocate", times="* * * * *", do=reallocate),
+        Appointment(name="clean-jobs", times="17 3 * * *", do=clean),
+    ]
