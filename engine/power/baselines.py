@@ -67,7 +67,8 @@ class ConversionBaseline:
         return self.rate * (1.0 - self.rate), treated * (1.0 - treated)
 
     def null_variance(self, effect: float) -> float:
-        """Return p (1 - p) at the rate halfway between control and treatment."""
+        """Return p (1 - p) at the rate halfway between control and treatment; InvalidInput as for variances."""
+        self.variances(effect)
         middle = self.rate + effect / 2.0
         return middle * (1.0 - middle)
 

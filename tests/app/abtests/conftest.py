@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -149,3 +151,132 @@ TABLES = (
     "audit_entry",
     "event",
 )
+
+
+# ------------------------------------------------------------------------------------------------ units with values
+
+METRICS = {
+    "bought": MetricDraft(key="bought", kind=MetricKind.CONVERSION, event=EventType.CONVERTED),
+    "opens": MetricDraft(key="opens", kind=MetricKind.COUNT, event=EventType.OPENED),
+    "spent": MetricDraft(key="spent", kind=MetricKind.REVENUE, event=EventType.CONVERTED),
+    "per_click": MetricDraft(
+        key="per_click", kind=MetricKind.RATIO, event=EventType.CONVERTED, denominator=EventType.CLICKED
+    ),
+}
+
+
+@dataclass
+class Population:
+    """Units of a test, each with what it did before and after its exposure: the raw values, one entry a unit."""
+
+    variant: np.ndarray
+    segment: np.ndarray
+    purchases: list[list[float]]
+    opens: np.ndarray
+    clicks: np.ndarray
+    purchases_before: list[list[float]]
+    opens_before: np.ndarray
+    also: dict[int, int] = field(default_factory=dict)
+
+    def values(self, metric: str, *, before: bool = False) -> np.ndarray:
+        """Each unit's value in a metric, from its definition; of a ratio, the numerator."""
+        if metric == "opens":
+            return np.asarray(self.opens_before if before else self.opens, dtype=float)
+        amounts = self.purchases_before if before else self.purchases
+        if metric == "bought":
+            return np.array([float(len(one) > 0) for one in amounts])
+        return np.array([sum(one) for one in amounts])
+
+    def of(self, variant: int, metric: str, segment: str | None = None, *, before: bool = False) -> np.ndarray:
+        """The values of one variant's units."""
+        chosen = self.variant == variant
+        if segment is not None:
+            chosen &= self.segment == segment
+        return self.values(metric, before=before)[chosen]
+
+
+def make_population(
+    size: int, *, rates: tuple[float, ...] = (0.3, 0.3), segments: tuple[str, ...] = ("new", "old"), seed: int = 1
+) -> Population:
+    """Units shared evenly between variants of these purchase rates; some buy, open and click more than others."""
+    rng = np.random.default_rng(seed)
+    variant = np.arange(size) % len(rates)
+    segment = np.array(segments)[rng.integers(len(segments), size=size)]
+    keen = rng.gamma(2.0, 0.5, size)
+    bought = rng.poisson(keen * np.array(rates)[variant])
+    before = rng.poisson(keen * rates[0])
+
+    def amounts(counts: np.ndarray) -> list[list[float]]:
+        return [[round(float(one), 2) for one in rng.lognormal(3.0, 0.6, count)] for count in counts]
+
+    return Population(
+        variant=variant,
+        segment=segment,
+        purchases=amounts(bought),
+        opens=rng.poisson(2.0 * keen + variant * 0.2),
+        clicks=rng.poisson(keen) + (rng.random(size) < 0.8),
+        purchases_before=amounts(before),
+        opens_before=rng.poisson(2.0 * keen),
+    )
+
+
+@pytest.fixture
+def population() -> Callable[..., Population]:
+    return make_population
+
+
+@pytest.fixture
+def metrics() -> dict[str, MetricDraft]:
+    return METRICS
+
+
+type Expose = Callable[[TestDefinition, Population], Awaitable[None]]
+
+
+@pytest.fixture
+def expose(process: Process) -> Expose:
+    """Record what a population did, through ingestion."""
+
+    async def expose(definition: TestDefinition, population: Population) -> None:
+        users = [unit_name(definition, number) for number in range(len(population.variant))]
+        await process.database.execute(
+            "INSERT INTO app_user (external_id, segment) SELECT * FROM unnest($1::text[], $2::text[]) "
+            "ON CONFLICT (external_id) DO NOTHING",
+            users,
+            [str(segment) for segment in population.segment],
+        )
+        events = [event for number in range(len(users)) for event in _events(definition, population, number, process)]
+        for start in range(0, len(events), 5_000):
+            receipt = await process.services.ingestion.record(read_mappings(events[start : start + 5_000]))
+            assert receipt.rejected == ()
+
+    return expose
+
+
+def unit_name(definition: TestDefinition, number: int) -> str:
+    """Each test's units are its own."""
+    return f"{definition.test.key}-{number}"
+
+
+def _events(definition: TestDefinition, population: Population, number: int, process: Process) -> list[dict[str, Any]]:
+    keys = [variant.key for variant in definition.variants]
+    exposed_at = process.clock.now() - timedelta(days=5)
+    made: list[dict[str, Any]] = []
+
+    def happen(kind: str, hours: float, **more: Any) -> None:
+        at = exposed_at + timedelta(hours=hours)
+        name = f"{definition.test.key}/{number}/{len(made)}"
+        made.append({"id": name, "type": kind, "occurredAt": at, "userId": unit_name(definition, number), **more})
+
+    happen("EXPOSED", 0, testId=definition.test.key, variantKey=keys[population.variant[number]])
+    if number in population.also:
+        happen("EXPOSED", 1, testId=definition.test.key, variantKey=keys[population.also[number]])
+    for hours, amounts in ((2, population.purchases[number]), (-2, population.purchases_before[number])):
+        for amount in amounts:
+            happen("CONVERTED", hours, value=amount)
+    for hours, opens in ((3, population.opens[number]), (-3, population.opens_before[number])):
+        for _ in range(opens):
+            happen("OPENED", hours)
+    for _ in range(population.clicks[number]):
+        happen("CLICKED", 4)
+    return made

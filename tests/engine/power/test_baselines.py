@@ -50,6 +50,8 @@ def test_metrics_that_do_not_vary_are_refused():
 def test_impossible_effects_are_refused():
     with pytest.raises(InvalidInput, match="keeps it between 0 and 1"):
         ConversionBaseline(rate=0.9).variances(0.2)
+    with pytest.raises(InvalidInput, match="keeps it between 0 and 1"):
+        ConversionBaseline(rate=0.1).null_variance(2.0)  # the rate halfway is above 1, too
     for effect in (0.0, float("nan"), float("inf")):
         with pytest.raises(InvalidInput, match="finite and not 0"):
             absolute_effect(ConversionBaseline(rate=0.9), effect, relative=True)
