@@ -1,10 +1,11 @@
 """How fast events become durable over HTTP, totals kept, beside a bare insert of the same rows.
 
-The peer is what PostgreSQL alone can do: `INSERT ... SELECT FROM unnest(...) ON CONFLICT DO NOTHING` of the same columns
-into a plain table whose only index is its key, one connection, arrays prepared before the clock starts. Both sides write
-to the same database, durably, in turns, and the median of the rounds counts. `--connections` senders keep one request of
-200 events each in the air against one uvicorn process that does what a server does: HTTP, the key, decoding, checks,
-users, keys, events in their partitions with all indexes, totals by hour, day, merchant and cohort, commit, answer.
+The peer is what PostgreSQL alone can do: `INSERT ... SELECT FROM unnest(...) ON CONFLICT DO NOTHING` of the same
+columns into a plain table whose only index is its key, one connection, arrays prepared before the clock starts. Both sides
+write to the same database, durably, in turns; each round gives a ratio. `--connections` senders keep one request of 200
+events each in the air against `winnow serve` with one web process, which does everything a server does: HTTP, the key,
+limits, decoding, checks, users, keys, events in their partitions with all indexes, totals of campaigns by hour and day,
+of merchants, of cohorts, commit, answer.
 """
 
 import argparse
@@ -148,79 +149,26 @@ async def http_rate(address: tuple[str, int], events: list[dict], *, size: int, 
 
 
 def _request(body: bytes) -> bytes:
-    head = f"POST /v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST /v1/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
-
-
-def events_app():
-    """Return the door for events alone, as a uvicorn factory."""
-    from contextlib import asynccontextmanager
-
-    from starlette.applications import Starlette
-    from starlette.middleware import Middleware
-    from starlette.requests import Request
-    from starlette.routing import Route
-
-    from app.auth.auditing import Audit
-    from app.auth.keys import KeyRing
-    from app.auth.limiting import RateLimit
-    from app.auth.middleware import AuthenticationMiddleware
-    from app.ingestion.endpoint import EventsEndpoint
-    from app.ingestion.pipeline import Ingestion
-    from app.runtime.clock import SystemClock
-    from app.store.access import AccessStore
-    from app.store.database import Database
-    from app.store.events import EventStore
-
-    clock = SystemClock()
-    limit = RateLimit(per_second=1e9, burst=1e9, clock=clock)
-    parts = {}
-
-    async def authenticate(credential: str):
-        return await parts["keys"].authenticate(credential)
-
-    async def post(request: Request):
-        return await parts["endpoint"].post(request)
-
-    @asynccontextmanager
-    async def lifespan(_app):
-        database = await Database.open(os.environ["BENCH_DATABASE_URL"])
-        access = AccessStore(database)
-        parts["keys"] = KeyRing(access, audit=Audit(access), clock=clock)
-        await parts["keys"].ensure_first(KEY)
-        ingestion = Ingestion(EventStore(database), clock)
-        parts["endpoint"] = EventsEndpoint(ingestion, limit=limit, max_bytes=50_000_000)
-        yield
-        await database.close()
-
-    guard = Middleware(AuthenticationMiddleware, authenticate=authenticate, limit=limit)
-    return Starlette(routes=[Route("/v1/events", post, methods=["POST"])], middleware=[guard], lifespan=lifespan)
 
 
 @contextmanager
 def server(url: str, port: int):
-    """Run the door in a process of its own."""
-    command = [sys.executable, "-m", "uvicorn", "bench.ingest:events_app", "--factory", "--port", str(port)]
-    command += ["--log-level", "warning", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
-    environment = {**os.environ, "BENCH_DATABASE_URL": url}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+    """Run `winnow serve`, one web process, as it is."""
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--log-level", "warning"]
+    environment = {**os.environ, "DATABASE_URL": url, "WINNOW_BOOTSTRAP_KEY": KEY, "WINNOW_EVENTS_PER_SECOND": "1e9"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        if not line.startswith("Winnow is ready"):
+            raise SystemExit(f"the server did not start: {line}")
         try:
             yield
         finally:
             process.terminate()
             process.wait(30)
-
-
-async def _connectable(port: int) -> None:
-    for _ in range(200):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-    raise SystemExit("the server did not start")
 
 
 @contextmanager
@@ -245,19 +193,16 @@ async def run(url: str, options: argparse.Namespace) -> None:
     await database.migrate()
     await database.execute(CATALOGUE)
     rng = random.Random(1)
-    fresh = lambda: make_events(options.events, rng)  # noqa: E731  # every run stores rows of its own
+    fresh = lambda: make_events(options.events, rng)  # every run stores rows of its own
     address = ("127.0.0.1", options.port)
     rates: dict[str, list[float]] = {}
     with server(url, options.port):
-        await _connectable(options.port)
         await http_rate(address, make_events(5_000, rng), size=200, connections=options.connections)
         for _ in range(options.rounds):
             for name, measure in {
                 "bare, 200 a statement": lambda: bare_rate(url, fresh(), size=200),
                 "bare, 2000 a statement": lambda: bare_rate(url, fresh(), size=2000),
-                "HTTP, 200 a request": lambda: http_rate(
-                    address, fresh(), size=200, connections=options.connections
-                ),
+                "HTTP, 200 a request": lambda: http_rate(address, fresh(), size=200, connections=options.connections),
             }.items():
                 await database.execute("CHECKPOINT")
                 rates.setdefault(name, []).append(await measure())
@@ -282,7 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=60_000, help="events in each measurement")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--port", type=int, default=8123)
     options = parser.parse_args()
     with database_url() as url:
