@@ -24,6 +24,7 @@ from app.abtests.exposing import Exposing, Exposure
 from app.abtests.guarding import Guarding
 from app.abtests.lifecycle import Applied, TestLifecycle
 from app.abtests.reallocating import Reallocating
+from app.abtests.tabulating import tabulate
 from app.auth.auditing import Audit
 from app.auth.keys import KeyRing
 from app.auth.limiting import RateLimit
@@ -34,6 +35,8 @@ from app.campaigns.editing import CampaignEditing
 from app.campaigns.metrics import CampaignMetrics
 from app.campaigns.portfolio import PortfolioAnalysis
 from app.errors import DomainError, InvalidInput, Unavailable
+from app.exporting.endpoint import export_routes
+from app.exporting.tests import TestExporting
 from app.ingestion.batches import IncomingEvent
 from app.ingestion.endpoint import EventsEndpoint
 from app.ingestion.exposures import Chosen
@@ -42,7 +45,6 @@ from app.ofrep.endpoints import PATH as FLAGS_PATH
 from app.ofrep.endpoints import FlagDoor, FlagEvaluation
 from app.operations.access_log import access_log
 from app.operations.doors import metrics_registry, operation_routes
-from app.operations.job_control import JobControl
 from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
 from app.runtime.broadcast import Broadcast
@@ -57,11 +59,11 @@ from app.store.campaigns import CampaignStore
 from app.store.catalogue import CatalogueStore
 from app.store.database import Database
 from app.store.events import EventStore
+from app.store.exports import ExportStore
 from app.store.jobs import JobStore
 from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
 from app.store.policies import PolicyStore
-from app.store.queue import JobQueue
 from graph.context import Services
 from graph.http import graph_routes
 from graph.live.feeds import Feeds
@@ -124,10 +126,14 @@ class WebApplication:
         keys = KeyRing(store, audit=Audit(store), clock=self._clock)
         limit = RateLimit(per_second=settings.requests_per_second, burst=settings.requests_burst, clock=self._clock)
         self._flags = self._flag_door(assembly, keys, limit)
+        exporting = TestExporting(
+            ExportStore(database), tests=services.tests, tabulate=partial(tabulate, services.analyzing)
+        )
         routes = [
             *graph_routes(self._operations, services),
             *self._live_routes(services, broadcast, keys),
             self._events_route(services.ingestion),
+            *export_routes(exporting),
             *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
         ]
         middleware = self._middleware(keys, limit)
@@ -237,7 +243,7 @@ def _services(
     applied: Applied,
 ) -> Services:
     campaigns, performance, tests = CampaignStore(database), PerformanceStore(database), TestStore(database)
-    audit, jobs = Audit(AccessStore(database)), JobStore(database, broadcast)
+    audit = Audit(AccessStore(database))
     lifecycle = TestLifecycle(
         database, tests=tests, campaigns=campaigns, audit=audit, broadcast=broadcast, clock=clock, applied=applied
     )
@@ -263,8 +269,7 @@ def _services(
         ),
         crediting=Crediting(TestLogs(database)),
         exposing=exposing,
-        jobs=jobs,
-        job_control=JobControl(database, jobs=jobs, queue=JobQueue(database, broadcast), audit=audit, clock=clock),
+        jobs=JobStore(database, broadcast),
     )
 
 

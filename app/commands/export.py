@@ -1,0 +1,89 @@
+"""`winnow export`: a test's assignments, exposures or results as a file."""
+
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from app.abtests.analyzing import Analyzing
+from app.abtests.lifecycle import TestLifecycle
+from app.abtests.tabulating import tabulate
+from app.auth.auditing import Audit
+from app.commands.options import DatabaseUrl, DataDir
+from app.exporting.tests import Export, TestExporting, What
+from app.exporting.writing import FileFormat
+from app.runtime.broadcast import LocalBroadcast
+from app.runtime.clock import SystemClock
+from app.runtime.compute import InlineCompute
+from app.runtime.settings import Settings
+from app.store.abtests import TestStore
+from app.store.access import AccessStore
+from app.store.campaigns import CampaignStore
+from app.store.database import Database
+from app.store.exports import ExportStore
+from app.store.opening import run_with_database
+
+
+def command(
+    test: Annotated[str, typer.Option(help="The test's key or id.")],
+    what: Annotated[What, typer.Option(help="What of it.")],
+    file_format: Annotated[FileFormat, typer.Option("--format", help="How it is written.")] = FileFormat.CSV,
+    output: Annotated[Path | None, typer.Option(help="The file to write; else it goes to standard output.")] = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a test's assignments, exposures or results to a file. An existing file is replaced once all is written."""
+    settings = Settings.load(database_url=database_url, data_dir=data_dir)
+    run_with_database(settings, lambda database: export(database, test, what, file_format, output))
+
+
+async def export(database: Database, test: str, what: What, file_format: FileFormat, output: Path | None) -> None:
+    """Write one file."""
+    made = await exporting(database).export(test, what, file_format=file_format)
+    if output is None:
+        await _copy(made, sys.stdout.buffer)
+        return
+    unfinished = output.with_name(output.name + ".part")
+    try:
+        with unfinished.open("wb") as file:  # this process does nothing else meanwhile
+            await _copy(made, file)
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    typer.echo(f"{made.rows:,} rows in {output}", err=True)
+
+
+def exporting(database: Database) -> TestExporting:
+    """Return the use case on a database."""
+    tests, clock, audit = TestStore(database), SystemClock(), Audit(AccessStore(database))
+    lifecycle = TestLifecycle(
+        database,
+        tests=tests,
+        campaigns=CampaignStore(database),
+        audit=audit,
+        broadcast=LocalBroadcast(),
+        clock=clock,
+    )
+    analyzing = Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock, compute=InlineCompute())
+    return TestExporting(ExportStore(database), tests=tests, tabulate=partial(tabulate, analyzing))
+
+
+async def _copy(made: Export, file: BinaryIO) -> None:
+    columns = (TextColumn(made.name), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("bytes", total=None)
+        async for part in _parts(made.content):
+            file.write(part)
+            progress.update(task, advance=len(part))
+    file.flush()
+
+
+async def _parts(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for part in content:
+        if part:
+            yield part

@@ -1,0 +1,45 @@
+"""`GET /v1/export/tests/{key}/{what}.{csv|parquet}`: a file about a test, sent while it is read."""
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from app.auth.principals import Permission
+from app.auth.refusals import principal_of
+from app.errors import NotFound
+from app.exporting.tests import TestExporting, What
+from app.exporting.writing import MEDIA_TYPES, FileFormat
+
+PATH = "/v1/export/tests/{key}/{file}"
+
+
+class ExportEndpoint:
+    """The door for files."""
+
+    def __init__(self, exporting: TestExporting) -> None:
+        self._exporting = exporting
+
+    async def get(self, request: Request) -> Response:
+        """Send one file."""
+        principal_of(request.scope, Permission.EXPORT)
+        what, file_format = _wanted(request.path_params["file"])
+        export = await self._exporting.export(request.path_params["key"], what, file_format=file_format)
+        headers = {
+            "Content-Disposition": f"attachment; filename=\"{export.name}\"; filename*=UTF-8''{quote(export.name)}",
+            "Cache-Control": "no-store",
+        }
+        return StreamingResponse(export.content, media_type=MEDIA_TYPES[file_format], headers=headers)
+
+
+def export_routes(exporting: TestExporting) -> list[BaseRoute]:
+    """Return the routes of the door."""
+    return [Route(PATH, ExportEndpoint(exporting).get, methods=["GET"])]
+
+
+def _wanted(file: str) -> tuple[What, FileFormat]:
+    what, _, suffix = file.partition(".")
+    if what not in What or suffix not in FileFormat:
+        raise NotFound(f"There are {', '.join(What)}, each as .{' or .'.join(FileFormat)}: ask for one of these.")
+    return What(what), FileFormat(suffix)
