@@ -45,6 +45,7 @@ from app.ofrep.endpoints import PATH as FLAGS_PATH
 from app.ofrep.endpoints import FlagDoor, FlagEvaluation
 from app.operations.access_log import access_log
 from app.operations.doors import metrics_registry, operation_routes
+from app.operations.job_control import JobControl
 from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
 from app.runtime.broadcast import Broadcast
@@ -64,6 +65,7 @@ from app.store.jobs import JobStore
 from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
 from app.store.policies import PolicyStore
+from app.store.queue import JobQueue
 from graph.context import Services
 from graph.http import graph_routes
 from graph.live.feeds import Feeds
@@ -243,7 +245,7 @@ def _services(
     applied: Applied,
 ) -> Services:
     campaigns, performance, tests = CampaignStore(database), PerformanceStore(database), TestStore(database)
-    audit = Audit(AccessStore(database))
+    audit, jobs = Audit(AccessStore(database)), JobStore(database, broadcast)
     lifecycle = TestLifecycle(
         database, tests=tests, campaigns=campaigns, audit=audit, broadcast=broadcast, clock=clock, applied=applied
     )
@@ -269,7 +271,8 @@ def _services(
         ),
         crediting=Crediting(TestLogs(database)),
         exposing=exposing,
-        jobs=JobStore(database, broadcast),
+        jobs=jobs,
+        job_control=JobControl(database, jobs=jobs, queue=JobQueue(database, broadcast), audit=audit, clock=clock),
     )
 
 
