@@ -1,11 +1,11 @@
 """How fast events become durable over HTTP, totals kept, beside a bare insert of the same rows.
 
 The peer is what PostgreSQL alone can do: `INSERT ... SELECT FROM unnest(...) ON CONFLICT DO NOTHING` of the same
-columns into a plain table whose only index is its key, one connection, arrays prepared before the clock starts. Both sides
-write to the same database, durably, in turns; each round gives a ratio. `--connections` senders keep one request of 200
-events each in the air against `winnow serve` with one web process, which does everything a server does: HTTP, the key,
-limits, decoding, checks, users, keys, events in their partitions with all indexes, totals of campaigns by hour and day,
-of merchants, of cohorts, commit, answer.
+columns into a plain table whose only index is its key, one connection, arrays prepared before the clock starts. Both
+sides write to the same database, durably, in turns; each round gives a ratio. `--connections` senders keep one request
+of 200 events each in the air against `winnow serve` with one web process, which does everything a server does: HTTP,
+the key, limits, decoding, checks, users, keys, events in their partitions with all indexes, totals of campaigns by hour
+and day, of merchants, of cohorts, commit, answer.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 """`winnow import`: users, merchants, campaigns or events out of a file, by a mapping of its columns."""
 
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,7 +16,7 @@ from app.campaigns.editing import CampaignDraft, CampaignEditing, MerchantDraft,
 from app.commands.options import DatabaseUrl, DataDir
 from app.errors import AlreadyExists, DomainError, DomainErrors, ErrorCode
 from app.ingestion.importing import Destination, EventsDestination, Fields, FileImport, Source, open_source
-from app.ingestion.mappings import Kind
+from app.ingestion.mappings import Kind, Unusable
 from app.ingestion.pipeline import Ingestion
 from app.ingestion.rejections import DropReason, Receipt, Rejected, Rejection
 from app.ingestion.sources import count_rows
@@ -107,8 +107,8 @@ class OneByOne:
         except DomainErrors as error:
             only = error.problems[0]
             return "known" if isinstance(only, AlreadyExists) else rejection(only, item)
-        except (msgspec.ValidationError, ValueError) as error:
-            return Rejection(DropReason.WRONG_VALUE, f"{error}: correct the row or the mapping.", None, shown_key(item))
+        except Unusable as error:
+            return Rejection(DropReason.WRONG_VALUE, error.message, error.field, shown_key(item))
         return "made"
 
     async def _create(self, item: Fields) -> object:
@@ -128,8 +128,8 @@ class CampaignsDestination(OneByOne):
     async def _create(self, item: Fields) -> object:
         values = dict(item) | {
             "merchant": item["merchantId"],
-            "channels": [Channel[name] for name in cast("list[str]", item["channels"])],
-            "status": CampaignStatus(str(item.get("status", "DRAFT"))),
+            "channels": [named(Channel, name, field="channels") for name in cast("list[str]", item["channels"])],
+            "status": named(CampaignStatus, str(item.get("status", "DRAFT")), field="status"),
         }
         del values["merchantId"]
         return await self._editing.create_campaign(draft(values, CampaignDraft), by=COMMAND_LINE)
@@ -162,6 +162,15 @@ def merged(receipts: Sequence[Receipt]) -> Receipt:
 def draft[T](item: Fields, kind: type[T]) -> T:
     """Make a draft of a row's fields."""
     return cast("Any", kind)(**{_snake(name): value for name, value in item.items()})
+
+
+def named[E: Enum](kind: type[E], name: str, *, field: str) -> E:
+    """Return what a name stands for."""
+    if name not in kind.__members__:
+        raise Unusable(
+            field, f"{name[:100]!r} is none of {', '.join(kind.__members__)}: correct the row or the mapping."
+        )
+    return kind[name]
 
 
 def rejection(problem: DomainError, item: Fields) -> Rejection:

@@ -124,7 +124,11 @@ class ColumnMapping:
     def apply(self, row: Mapping[str, object]) -> dict[str, object]:
         """Return the row's fields; raise Unusable where a value cannot be what its field needs."""
         made = ((name, self._make(name, rule, row)) for name, rule in self._rules.items())
-        return {name: value for name, value in made if value is not None}
+        fields = {name: value for name, value in made if value is not None}
+        for name in () if self.kind is Kind.EVENTS else REQUIRED[self.kind]:  # events are checked where all come from
+            if name not in fields:
+                raise Unusable(name, f"`{name}` is empty: fill it in, or give the mapping a `default`.")
+        return fields
 
     def _make(self, name: str, rule: FieldRule, row: Mapping[str, object]) -> object:
         value = _raw(rule, row)

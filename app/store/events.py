@@ -12,7 +12,7 @@ from app.store import unit_metrics
 from app.store.database import Connection, Database
 from app.store.partitions import EventPartitions
 from app.store.retrying import retrying
-from app.store.totals import EVENT_COLUMNS, EventRecord, add_to_totals
+from app.store.totals import EVENT_COLUMNS, EventRecord, Groups, add_to_totals
 
 type EventDraft = tuple[object, ...]
 """One row of `event` without its segment, which is read in the transaction that stores it."""
@@ -152,6 +152,7 @@ async def _insert(connection: Connection, drafts: Sequence[EventDraft]) -> set[i
     segments = {row[0]: (row[1],) for row in await connection.fetch(SEGMENTS, list(users))}
     records: list[EventRecord] = [draft + segments[draft[_USER]] for draft in drafts]
     await connection.copy_records_to_table("event", records=records, columns=EVENT_COLUMNS)
-    concerned = await unit_metrics.lock_units(connection, map(_UNIT_EVENT, drafts))
-    await add_to_totals(connection, records)
+    groups = Groups(records)
+    concerned = await unit_metrics.lock_units(connection, map(_UNIT_EVENT, drafts), also=groups.converting_users)
+    await add_to_totals(connection, groups)
     return await unit_metrics.count_units(connection, concerned)

@@ -13,7 +13,6 @@ from typing import cast
 from app.store.database import Connection
 from app.store.measures import COUNTED, MEASURES
 from app.store.models.codes import EventType
-from app.store.unit_metrics import LOCK_USERS
 
 SLOTS = 8
 """Rows a total is spread over, so that concurrent writers rarely wait for each other."""
@@ -59,6 +58,11 @@ class Groups:
             _merge(self.days, (campaign, day), measures)
             _merge(self.campaigns, (campaign,), measures)
             _merge(self.merchants, (merchant_of[campaign], day, channel), measures)
+
+    @property
+    def converting_users(self) -> set[int]:
+        """Return the users whose cohorts may change."""
+        return {user for _, user, _ in self.conversions}
 
     def _add(self, records: Iterable[EventRecord]) -> dict[int, int]:
         # The one loop that sees every event: plain tuples and lists, no call that can be spared.
@@ -164,9 +168,12 @@ CONVERSION_DAYS = """
 """
 
 
-async def add_to_totals(connection: Connection, records: Iterable[EventRecord]) -> None:
-    """Add events that were not counted before; the caller's transaction stores them too."""
-    groups = Groups(records)
+async def add_to_totals(connection: Connection, groups: Groups) -> None:
+    """Add events that were not counted before.
+
+    The caller's transaction stores them too, and has locked the users who converted: whoever else counts one of them
+    waits, and then sees what this transaction counted.
+    """
     if not groups.hours:
         return
     cohorts = await _cohort_changes(connection, groups.conversions)
@@ -184,7 +191,6 @@ async def add_to_totals(connection: Connection, records: Iterable[EventRecord]) 
 async def _cohort_changes(connection: Connection, conversions: Counter[ConversionKey]) -> dict[CohortKey, int]:
     if not conversions:
         return {}
-    await connection.execute(LOCK_USERS, sorted({user for _, user, _ in conversions}))
     known = await _conversion_days(connection, sorted({(campaign, user) for campaign, user, _ in conversions}))
     return cohort_changes(known, conversions)
 

@@ -211,12 +211,18 @@ async def share_tests(connection: Connection) -> None:
     await connection.execute(SHARE_TESTS, TESTS_LOCK)
 
 
-async def lock_units(connection: Connection, events: Iterable[UnitEvent]) -> list[UnitEvent]:
-    """Return the new events that can concern a test, their users locked; to be called before other rows are locked."""
+async def lock_units(
+    connection: Connection, events: Iterable[UnitEvent], *, also: Iterable[int] = ()
+) -> list[UnitEvent]:
+    """Return the new events that can concern a test, their users and those of `also` locked.
+
+    To be called once, before other rows are locked: who locks users twice may wait for each other in a circle.
+    """
     types = {row["type"] for row in await connection.fetch(METRIC_EVENTS)}
     concerned = [event for event in events if event[2] in types or (event[2] == EXPOSED and event[1] is not None)]
-    if concerned:
-        await connection.execute(LOCK_USERS, sorted({event[0] for event in concerned}))
+    users = {event[0] for event in concerned}.union(also)
+    if users:
+        await connection.execute(LOCK_USERS, sorted(users))
     return concerned
 
 
