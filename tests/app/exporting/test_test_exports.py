@@ -240,6 +240,10 @@ async def test_only_so_many_at_once_and_one_left_unread_makes_room(server, fille
 # ------------------------------------------------------------------------------------------------ the command
 
 
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 def winnow(server, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "DATABASE_URL": server.database_url}
     command = [sys.executable, "-m", "app.cli", "export", *arguments]
@@ -258,7 +262,7 @@ async def test_the_command_writes_what_the_door_sends(server, client, filled, tm
     for row in (*rows, *sent_rows):
         row.pop("as_of", None)
     assert rows == sent_rows
-    assert list(tmp_path.iterdir()) == [output]
+    assert files_in(tmp_path) == [output]
 
 
 @pytest.mark.slow
@@ -275,4 +279,4 @@ async def test_the_command_refuses_without_touching_the_file(server, filled, tmp
     assert done.returncode == 1
     assert b"No test has this id or key" in done.stderr
     assert output.read_text() == "kept"
-    assert list(tmp_path.iterdir()) == [output]
+    assert files_in(tmp_path) == [output]
