@@ -312,6 +312,12 @@ def start_server() -> Callable[..., AbstractContextManager[RunningServer]]:
 
 
 @pytest.fixture(scope="session")
+def serve() -> Callable[..., AbstractContextManager[RunningServer]]:
+    """Run `winnow serve` on a database of the test's own, while the context lasts."""
+    return serving
+
+
+@pytest.fixture(scope="session")
 def free_port() -> Iterator[Callable[[], int]]:
     """Return a port that was free a moment ago."""
     import socket

@@ -3,15 +3,32 @@
 import asyncio
 import json
 import secrets
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 import websockets
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from app.asgi import WebApplication, create_app
+from app.auth.auditing import Audit
+from app.auth.keys import KeyRing
+from app.auth.principals import Role
+from app.commands.web import server_config
+from app.operations.observing import RequestMeasures
+from app.runtime.clock import SystemClock
+from app.runtime.settings import Settings
+from app.store.access import AccessStore
+from app.store.database import Database
+from graph.live.feeds import Feeds
 
 PROTOCOL = "graphql-transport-ws"
 CREATE = "mutation ($input: CreateTestInput!) { createTest(input: $input) { errors { message path } } }"
@@ -110,6 +127,20 @@ def count(data: dict[str, Any]) -> int:
     return sum(total["exposed"] for total in data["testResults"]["totals"])
 
 
+async def eventually(true: Callable[[], bool], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110  # what is waited for tells nobody
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def live() -> SimpleNamespace:
+    """What tests of several servers do with each."""
+    return SimpleNamespace(
+        dialled=dialled, post=post_to, running=running_test, exposed=exposed, count=count, eventually=eventually
+    )
+
+
 @pytest.fixture
 async def test_key(server) -> str:
     return await running_test(server)
@@ -121,3 +152,42 @@ def expose(server, test_key: str) -> Callable[..., Awaitable[None]]:
         await exposed(server, test_key, *users)
 
     return expose
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """The application behind uvicorn in this process, so that its inside can be looked at."""
+
+    url: str
+    key: str
+    app: WebApplication
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def feeds(self) -> Feeds:
+        assert self.app._streams is not None
+        return self.app._streams._feeds
+
+
+@pytest.fixture
+async def local(new_database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalServer]:
+    settings = Settings(database_url=SecretStr(await new_database()), log_format="json", shutdown_seconds=5)
+    monkeypatch.setattr("app.asgi.RequestMeasures", lambda: RequestMeasures(CollectorRegistry()))
+    app = create_app(settings)
+    database = await Database.open(settings.database_url.get_secret_value())
+    store = AccessStore(database)
+    made = await KeyRing(store, audit=Audit(store), clock=SystemClock()).create("local", Role.ADMIN)
+    await database.close()
+    server = uvicorn.Server(server_config(app, settings))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server._serve([listening]))
+        async with asyncio.timeout(20):
+            while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+                await asyncio.sleep(0.01)
+        yield LocalServer(f"http://127.0.0.1:{listening.getsockname()[1]}", made.key, app)
+        server.should_exit = True
+        app.finish()
+        await asyncio.wait_for(serving, 20)
