@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.auth.auditing import Audit
 from app.auth.principals import COMMAND_LINE
-from app.campaigns.editing import CampaignDraft, CampaignEditing, MerchantDraft, UserDraft
+from app.campaigns.editing import MAX_USERS, CampaignDraft, CampaignEditing, MerchantDraft, UserDraft
 from app.commands.options import DatabaseUrl, DataDir
 from app.errors import AlreadyExists, DomainError, DomainErrors, ErrorCode
 from app.ingestion.importing import Destination, EventsDestination, Fields, FileImport, Source, open_source
@@ -136,27 +136,36 @@ class CampaignsDestination(OneByOne):
 
 
 class UsersDestination:
-    """Creates users and brings known ones up to date, many at once; where one is refused, one by one."""
+    """Creates users and brings known ones up to date, as many at once as may be."""
 
     def __init__(self, editing: CampaignEditing) -> None:
         self._editing = editing
 
     async def write(self, items: Sequence[Fields]) -> Receipt:
         """Upsert users; those that were there count as duplicates."""
-        drafts = [draft(item, UserDraft) for item in items]
+        written = Receipt()
+        for first in range(0, len(items), MAX_USERS):
+            done = await self._write(items[first : first + MAX_USERS])
+            moved = tuple(Rejected(first + rejected.index, rejected.rejection) for rejected in done.rejected)
+            written = Receipt(
+                written.accepted + done.accepted, written.duplicates + done.duplicates, written.rejected + moved
+            )
+        return written
+
+    async def _write(self, items: Sequence[Fields]) -> Receipt:
         try:
-            done = await self._editing.upsert_users(drafts, by=COMMAND_LINE)
+            return await self._upsert(items)
         except DomainErrors as error:
-            if len(items) == 1:
-                return Receipt(rejected=(Rejected(0, rejection(error.problems[0], items[0])),))
-            return merged([await self.write([item]) for item in items])
-        return Receipt(done.created, done.updated + len(items) - done.created - done.updated)
+            bad = {int(problem.path[1]): problem for problem in error.problems}  # users, place, field
+            done = await self._upsert([item for place, item in enumerate(items) if place not in bad])
+        refused = tuple(Rejected(place, rejection(problem, items[place])) for place, problem in sorted(bad.items()))
+        return Receipt(done.accepted, done.duplicates, refused)
 
-
-def merged(receipts: Sequence[Receipt]) -> Receipt:
-    """Return one receipt for items that were written one by one."""
-    rejected = [Rejected(place, r.rejection) for place, receipt in enumerate(receipts) for r in receipt.rejected]
-    return Receipt(sum(r.accepted for r in receipts), sum(r.duplicates for r in receipts), tuple(rejected))
+    async def _upsert(self, items: Sequence[Fields]) -> Receipt:
+        if not items:
+            return Receipt()
+        done = await self._editing.upsert_users([draft(item, UserDraft) for item in items], by=COMMAND_LINE)
+        return Receipt(done.created, len(items) - done.created)
 
 
 def draft[T](item: Fields, kind: type[T]) -> T:
