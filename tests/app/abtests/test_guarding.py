@@ -155,7 +155,7 @@ async def running(guarding: Guarding) -> AsyncIterator[asyncio.Task]:
 
 async def paused_soon(process, definition) -> None:
     async with asyncio.timeout(10):
-        while await status(process, definition) is not TestStatus.PAUSED:
+        while await status(process, definition) is not TestStatus.PAUSED:  # noqa: ASYNC110  # what is stored is asked for
             await asyncio.sleep(0.02)
 
 
