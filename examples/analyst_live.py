@@ -3,7 +3,7 @@
     python examples/analyst_live.py URL KEY TEST [--states 20] [--output live.png]
 
 URL is the graph's, such as http://127.0.0.1:8000/graphql; KEY an analyst's; TEST a test's id or key. The chart, drawn
-anew with each state, shows each variant's probability to be best and its rate over time. It stops after so many states,
+anew with each state, shows each variant's probability to be best and its mean over time. It stops after so many states,
 or when the test has ended, or with Ctrl-C.
 """
 
@@ -11,7 +11,8 @@ or when the test has ended, or with Ctrl-C.
 import argparse
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 
 import matplotlib.pyplot as plt
@@ -30,8 +31,12 @@ subscription ($test: ID!) {
 """
 
 
+class Refused(Exception):
+    """Winnow does not let this be followed; trying again would not help."""
+
+
 # %% Follow it: the present state first, then each change; after a lost connection the present state again
-async def states(url: str, key: str, test: str) -> AsyncIterator[dict]:
+async def states(url: str, key: str, test: str) -> AsyncGenerator[dict]:
     """Yield the test's results, for ever; a lost connection is made again, waiting longer each time."""
     address = url.replace("http", "ws", 1)
     async for socket in websockets.connect(address, subprotocols=["graphql-transport-ws"]):
@@ -45,12 +50,12 @@ async def states(url: str, key: str, test: str) -> AsyncIterator[dict]:
                     case "next" if message["payload"].get("data"):
                         yield message["payload"]["data"]["testResults"]
                     case "next" | "error":
-                        raise SystemExit(f"Winnow refuses: {message['payload']}")
+                        raise Refused(message["payload"])
                     case "complete":
                         return
         except websockets.ConnectionClosed as closed:
             if closed.rcvd is not None and 4400 <= closed.rcvd.code < 4500:
-                raise SystemExit(f"Winnow refuses: {closed.rcvd.code} {closed.rcvd.reason}") from closed
+                raise Refused(closed.rcvd.reason) from closed
 
 
 # %% Draw it
@@ -62,7 +67,7 @@ def draw(seen: list[dict], output: str) -> None:
     for index, key in enumerate(keys):
         rate.plot(times, [state["totals"][index]["mean"] for state in seen], marker=".", label=key)
         best.plot(times, [probability(state, key) for state in seen], marker=".", label=key)
-    best.set(title="Probability to be best", ylim=(0, 1))
+    best.set(title="Probability to be best", ylim=(-0.02, 1.02))
     rate.set(title=seen[-1]["metric"]["name"])
     best.legend()
     figure.autofmt_xdate()
@@ -87,14 +92,18 @@ async def main() -> None:
     parser.add_argument("--output", default="live.png")
     given = parser.parse_args()
     seen: list[dict] = []
-    async for state in states(given.url, given.key, given.test):
-        seen.append(state)
-        draw(seen, given.output)
-        counts = ", ".join(f"{total['variant']['key']} {total['exposed']}" for total in state["totals"])
-        print(f"{state['asOf']}  {counts}  {state['verdict']['decision']}", flush=True)
-        if len(seen) >= given.states:
-            return
+    async with aclosing(states(given.url, given.key, given.test)) as following:
+        async for state in following:
+            seen.append(state)
+            draw(seen, given.output)
+            counts = ", ".join(f"{total['variant']['key']} {total['exposed']}" for total in state["totals"])
+            print(f"{state['asOf']}  {counts}  {state['verdict']['decision']}", flush=True)
+            if len(seen) >= given.states:
+                return
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except Refused as refused:
+        raise SystemExit(f"Winnow refuses: {refused}") from refused
