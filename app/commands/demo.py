@@ -11,16 +11,22 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.abtests.analyzing import Analyzing
+from app.abtests.lifecycle import TestLifecycle
 from app.auth.auditing import Audit
 from app.auth.keys import KEY_PREFIX
 from app.campaigns.editing import CampaignEditing
 from app.commands.options import Host, LogLevel, Port
 from app.commands.serve import serve
-from app.demo.loading import Loading
+from app.demo.experimenting import Experimenting, TestUseCases
+from app.demo.loading import EVENTS_AT_ONCE, Loading
 from app.ingestion.pipeline import Ingestion
-from app.runtime.clock import SystemClock
+from app.runtime.broadcast import LocalBroadcast
+from app.runtime.clock import Clock, SystemClock
+from app.runtime.compute import InlineCompute
 from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings, default_data_dir
+from app.store.abtests import TestStore
 from app.store.access import AccessStore
 from app.store.campaigns import CampaignStore
 from app.store.catalogue import CatalogueStore
@@ -30,6 +36,11 @@ from app.store.imports import ImportStore
 
 TRAFFIC = "app.demo.traffic"
 KEY_FILE = "demo-key"
+TEST = "weekend-wording"
+FOLLOW = (
+    f'subscription {{ testResults(testId: "{TEST}") '
+    "{ totals { variant { key } exposed converted mean } verdict { decision reasons } } }"
+)
 QUERY = "{ topCampaigns(by: ROI, first: 3) { rank value campaign { name merchant { name } } } }"
 
 
@@ -51,7 +62,7 @@ def command(
     size: Size = 1.0,
     log_level: LogLevel = None,
 ) -> None:
-    """Serve a simulated world: 90 days of 40 campaigns with known truth, and live traffic.
+    """Serve a simulated world: 90 days of 40 campaigns and six A/B tests with known truth, and live traffic.
 
     It has a database of its own: DATABASE_URL is not used, and nothing of it reaches your data.
     """
@@ -92,16 +103,41 @@ async def load(database: Database, *, size: float = 1.0) -> None:
         )
 
 
-def loading_of(database: Database) -> Loading:
+def loading_of(database: Database, *, clock: Clock | None = None, at_once: int = EVENTS_AT_ONCE) -> Loading:
     """Return what loads the world into a database."""
-    clock, campaigns = SystemClock(), CampaignStore(database)
+    clock, campaigns = clock or SystemClock(), CampaignStore(database)
     audit = Audit(AccessStore(database))
     return Loading(
         campaigns=campaigns,
         editing=CampaignEditing(campaigns, CatalogueStore(database), audit=audit, clock=clock),
         ingestion=Ingestion(EventStore(database), clock),
+        experimenting=Experimenting(TestStore(database), partial(use_cases_of_tests, database)),
         runs=ImportStore(database),
         clock=clock,
+        at_once=at_once,
+    )
+
+
+def use_cases_of_tests(database: Database, clock: Clock) -> TestUseCases:
+    """Return what starts and ends tests at the time of a clock."""
+    tests, audit = TestStore(database), Audit(AccessStore(database))
+    lifecycle = TestLifecycle(
+        database,
+        tests=tests,
+        campaigns=CampaignStore(database),
+        audit=audit,
+        broadcast=LocalBroadcast(),
+        clock=clock,
+    )
+    analyzing = Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock, compute=InlineCompute())
+    return TestUseCases(lifecycle=lifecycle, analyzing=analyzing)
+
+
+def flag_call(address: str, key: str) -> str:
+    """Return the command that evaluates a flag of the demo, as OpenFeature's clients do."""
+    return (
+        f"curl {address}/ofrep/v1/evaluate/flags/{TEST} -H 'X-API-Key: {key}' "
+        """-H 'Content-Type: application/json' -d '{"context": {"targetingKey": "u-00042"}}'"""
     )
 
 
@@ -112,6 +148,8 @@ def tell(address: str, *, settings: Settings) -> None:
         f"  Look at   {address}/graphql",
         f"  Key       {key}",
         f"  Ask       {QUERY}",
+        f"  Follow    {FOLLOW}",
+        f"  Flag      {flag_call(address, key)}",
         f"  Data in   {settings.data_dir}",
         "Live traffic comes in all the while. Ctrl-C stops everything.",
     )

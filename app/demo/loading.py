@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from app.auth.principals import COMMAND_LINE
 from app.campaigns.editing import CampaignDraft, CampaignEditing, MerchantDraft, UserDraft
+from app.demo.experimenting import Experimenting, Step, steps_of
 from app.demo.population import CITIES, SEGMENTS, Campaign, Population
 from app.demo.wording import Wording
-from app.demo.world import SEED, World
+from app.demo.world import SEED, Events, World
 from app.ingestion.pipeline import Ingestion
 from app.runtime.clock import Clock
 from app.store.campaigns import CampaignStore
@@ -33,6 +36,7 @@ class Loading:
     campaigns: CampaignStore
     editing: CampaignEditing
     ingestion: Ingestion
+    experimenting: Experimenting
     runs: ImportStore
     clock: Clock
     at_once: int = EVENTS_AT_ONCE
@@ -72,13 +76,29 @@ class Loading:
 
     async def _load_history(self, world: World, run: ImportRunRow, progress: Progress) -> None:
         events = await asyncio.to_thread(lambda: world.history().events.until(world.anchor))
-        wording = Wording(world.population)
-        for start in range(run.rows_done, len(events), self.at_once):
+        coming = _placed(steps_of(world.experiments), events)
+        wording, start = Wording(world.population), run.rows_done
+        while start < len(events):
             progress(start, len(events))
-            batch = wording.word(events.take(slice(start, start + self.at_once)), prefix=PREFIX)
+            await self._take(coming, until=start)
+            end = min(start + self.at_once, len(events), *(place for place, _ in coming[:1]))
+            batch = wording.word(events.take(slice(start, end)), prefix=PREFIX)
             receipt = await self.ingestion.record(batch)
             await self.runs.advance(run.id, rows=len(batch), receipt=receipt, at=self.clock.now())
+            start = end
+        await self._take(coming, until=len(events))
         progress(len(events), len(events))
+
+    async def _take(self, coming: list[tuple[int, Step]], *, until: int) -> None:
+        """Take the steps whose time has come once so many events are stored."""
+        while coming and coming[0][0] <= until:
+            await self.experimenting.take(coming.pop(0)[1])
+
+
+def _placed(steps: Sequence[Step], events: Events) -> list[tuple[int, Step]]:
+    """Return steps with how many events come before each."""
+    places: list[int] = np.searchsorted(events.at, [step.at for step in steps]).tolist()
+    return list(zip(places, steps, strict=True))
 
 
 async def begin(runs: ImportStore, *, clock: Clock, seed: int = SEED, size: float = 1.0) -> tuple[ImportRunRow, World]:

@@ -57,6 +57,7 @@ class Traffic:
         self._rng = np.random.default_rng(round(self._began.timestamp()))
         self._ticks = 0
         self._coming: list[tuple[datetime, str, IncomingEvent]] = []
+        self._exposed: set[str] = set()
 
     async def run(self) -> None:
         """Go on for ever."""
@@ -80,14 +81,30 @@ class Traffic:
         self._ticks += 1
         events = self._world.happen(self._rng, count, at=self._clock.now(), haste=HASTE)
         prefix = f"live-{self._began:%Y%m%d%H%M%S}-{self._ticks}"
-        for event in self._wording.word(events, prefix=prefix):
-            heapq.heappush(self._coming, (event.occurred_at, event.id, event))
+        for event in map(_undecided, self._wording.word(events, prefix=prefix)):
+            if self._is_new(event):
+                heapq.heappush(self._coming, (event.occurred_at, event.id, event))
+
+    def _is_new(self, event: IncomingEvent) -> bool:
+        """Say whether an event is to be sent: of a user's exposures to one test only the first."""
+        if event.type != "EXPOSED":
+            return True
+        known = event.id in self._exposed
+        self._exposed.add(event.id)
+        return not known
 
     def _take_due(self) -> list[tuple[datetime, str, IncomingEvent]]:
         due: list[tuple[datetime, str, IncomingEvent]] = []
         while self._coming and self._coming[0][0] <= self._clock.now():
             due.append(heapq.heappop(self._coming))
         return due
+
+
+def _undecided(event: IncomingEvent) -> IncomingEvent:
+    """Leave the variant of an exposure to the server: whoever pauses a test or changes its weights is obeyed."""
+    if event.type != "EXPOSED":
+        return event
+    return msgspec.structs.replace(event, variant_key=None, probability=None)
 
 
 class HttpSender:

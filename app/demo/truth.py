@@ -32,18 +32,27 @@ AFFINITY_SPREAD = 0.35
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestEffect:
-    """What a treatment adds to conversions, relatively, in one campaign. It acts on treated users, on nobody else."""
+    """What a variant adds, relatively, to the probabilities of clicking and of converting; the control adds nothing.
+
+    It acts on users from their exposure until the test ends, in the offers that the test concerns, and on nobody else.
+    """
 
     __test__ = False
 
-    campaign: str
-    variants: tuple[str, str] = ("control", "treatment")
-    lift: float
+    test: str
+    variant: str
+    clicking: float = 0.0
+    converting: float = 0.0
 
 
 TEST_EFFECTS = (
-    TestEffect(campaign="corner-grocer-weekend", lift=0.15),
-    TestEffect(campaign="harbour-books-payday", lift=0.0),
+    TestEffect(test="instant-cash-back", variant="instant", clicking=0.5),
+    TestEffect(test="payday-same-again", variant="same"),
+    TestEffect(test="weekend-wording", variant="warm", clicking=0.15),
+    TestEffect(test="saved-so-far", variant="shown", clicking=0.25),
+    TestEffect(test="win-back-tone", variant="friendly", clicking=0.6),
+    TestEffect(test="win-back-tone", variant="urgent", clicking=0.1),
+    TestEffect(test="bold-headline", variant="bold", clicking=0.25, converting=-0.6),
 )
 
 
@@ -93,12 +102,13 @@ def respond(
     channels: IntArray,
     hours: FloatArray,
     amounts: FloatArray,
-    lift: FloatArray | float = 0.0,
+    clicking_lift: FloatArray | float = 0.0,
+    converting_lift: FloatArray | float = 0.0,
 ) -> Response:
     """Return what sends lead to: to whom, of which merchant, over which channel, at which local hour, for how much.
 
-    `liking` is each user's affinity to the merchant; `lift` is what a treatment adds, relatively, to the probability of
-    converting.
+    `liking` is each user's affinity to the merchant; the lifts are what variants of tests add, relatively, to the
+    probabilities of clicking and converting.
     """
     segment = population.users.segment[users]
     opening = np.array([kind.opening for kind in SEGMENTS])[segment]
@@ -106,9 +116,9 @@ def respond(
     return Response(
         delivered=DELIVERING[channels],
         opened=_probability(OPENING[channels] * opening * hour_factor(hours, population.users.peak_hour[users])),
-        clicked=_probability(CLICKING[channels] * liking),
+        clicked=_probability(CLICKING[channels] * liking * (1.0 + clicking_lift)),
         activated=np.full(len(users), ACTIVATING),
-        converted=_probability(dose(amounts) * converting * liking**0.5 * (1.0 + lift)),
+        converted=_probability(dose(amounts) * converting * liking**0.5 * (1.0 + converting_lift)),
         geofence=_probability(ENTERING * liking * _same_city(population, users, merchants)),
     )
 

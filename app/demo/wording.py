@@ -6,6 +6,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
+from app.abtests.drafting import TestDraft
+from app.abtests.exposing import exposure_id
+from app.demo.abtests import PLANS
 from app.demo.population import Population
 from app.demo.world import NONE, Events
 from app.ingestion.batches import IncomingEvent
@@ -24,7 +29,8 @@ class Wording:
         self._campaigns = {number: campaign.key for number, campaign in enumerate(population.campaigns)}
 
     def word(self, events: Events, *, prefix: str) -> list[IncomingEvent]:
-        """Return events as they are sent, in order; ids are `prefix`, the send's number and the type's."""
+        """Return events as they are sent, in order; ids are `prefix`, the send's number and the type's, of
+        exposures those of test, variant and user."""
         columns: zip[tuple[Any, ...]] = zip(
             events.sends.tolist(),
             events.types.tolist(),
@@ -39,8 +45,11 @@ class Wording:
             events.places.tolist(),
             strict=True,
         )
+        exposures = iter(self._exposures(events.take(np.flatnonzero(events.types == EventType.EXPOSED))))
         return [
-            IncomingEvent(
+            next(exposures)
+            if kind == EventType.EXPOSED
+            else IncomingEvent(
                 id=f"{prefix}-{send}-{kind}",
                 type=_TYPES[kind],
                 occurred_at=_EPOCH + timedelta(microseconds=at),
@@ -56,6 +65,33 @@ class Wording:
             )
             for send, kind, at, user, campaign, channel, value, cost, amount, probability, place in columns
         ]
+
+    def _exposures(self, events: Events) -> list[IncomingEvent]:
+        """Return exposures with the ids that the server itself would give them."""
+        columns: zip[tuple[int, int, int, int, float]] = zip(
+            events.at.tolist(),
+            events.users.tolist(),
+            events.tests.tolist(),
+            events.variants.tolist(),
+            events.probabilities.tolist(),
+            strict=True,
+        )
+        return [
+            self._exposure(PLANS[test].draft, self._users[user], variant, at=at, probability=probability)
+            for at, user, test, variant, probability in columns
+        ]
+
+    def _exposure(self, draft: TestDraft, user: str, variant: int, *, at: int, probability: float) -> IncomingEvent:
+        key = draft.variants[variant].key
+        return IncomingEvent(
+            id=exposure_id(draft.key, key, user),
+            type="EXPOSED",
+            occurred_at=_EPOCH + timedelta(microseconds=at),
+            user_id=user,
+            test_id=draft.key,
+            variant_key=key,
+            probability=probability,
+        )
 
 
 def _money(decimals: int) -> Callable[[int], Decimal | None]:

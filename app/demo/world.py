@@ -7,15 +7,13 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.demo.abtests import Experiments, Exposures, Lifts
 from app.demo.population import Population, populate
-from app.demo.sending import HOUR, MICROS, Sending, Sends
+from app.demo.sending import HOUR, MICROS, BoolArray, Sending, Sends
 from app.demo.truth import ORDER_SIGMA, Response, affinity, channel_costs, respond
 from app.store.models.codes import EventType
 from engine.arrays import FloatArray, IntArray
-
-type BoolArray = NDArray[np.bool_]
 
 SEED = 20_260_101
 DAYS = 90
@@ -38,7 +36,8 @@ class Events:
     """What happened, as columns of shape (n_events,), in order of time.
 
     `sends` are the numbers of the sends that led to them; `at` microseconds since 1970 (UTC); money in hundredths,
-    `costs` in millionths, NONE where absent; `places` degrees of shape (n_events, 2), nan where absent.
+    `costs` in millionths, NONE where absent; `places` degrees of shape (n_events, 2), nan where absent. Exposures name
+    a test and its variant by their places, elsewhere NONE; their probability is the variant's, else the amount's.
     """
 
     sends: IntArray
@@ -52,6 +51,8 @@ class Events:
     amounts: IntArray
     probabilities: FloatArray
     places: FloatArray
+    tests: IntArray
+    variants: IntArray
 
     def __len__(self) -> int:
         return len(self.at)
@@ -103,19 +104,26 @@ class World:
         sends = self._sending.over(rng, self._days + 1, total=self._sends)
         inside = (sends.at >= _micros(self.anchor - timedelta(days=self._days))) & (sends.at < _micros(self.anchor))
         sends = _select(sends, inside)
-        response = self._respond(sends)
-        return History(sends=sends, response=response, events=self._unfold(rng, sends, response))
+        response = self._respond(sends, self.experiments.lifts(sends))
+        events = self._unfold(rng, sends, response, exposures=self.experiments.exposures(sends))
+        return History(sends=sends, response=response, events=events)
 
     def happen(self, rng: np.random.Generator, count: int, *, at: datetime, haste: float) -> Events:
         """Return `count` sends at a moment and what follows from them, `haste` times sooner than in the history."""
         sends = self._sending.now(rng, count, at=at)
-        return self._unfold(rng, sends, self._respond(sends), haste=haste)
+        response = self._respond(sends, self.experiments.lifts_now(sends))
+        return self._unfold(rng, sends, response, exposures=self.experiments.repeated(sends), haste=haste)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        """The tests in it."""
+        return Experiments(self.population, anchor=_micros(self.anchor))
 
     @cached_property
     def _sending(self) -> Sending:
         return Sending(self.population, liking=self.liking, start=self.start)
 
-    def _respond(self, sends: Sends) -> Response:
+    def _respond(self, sends: Sends, lifts: Lifts) -> Response:
         return respond(
             self.population,
             sends.users,
@@ -124,9 +132,19 @@ class World:
             channels=sends.channels,
             hours=sends.hours,
             amounts=sends.amounts,
+            clicking_lift=lifts.clicking,
+            converting_lift=lifts.converting,
         )
 
-    def _unfold(self, rng: np.random.Generator, sends: Sends, response: Response, *, haste: float = 1.0) -> Events:
+    def _unfold(
+        self,
+        rng: np.random.Generator,
+        sends: Sends,
+        response: Response,
+        *,
+        exposures: Sequence[Exposures],
+        haste: float = 1.0,
+    ) -> Events:
         steps = [
             (EventType.DELIVERED, response.delivered, 1 + rng.exponential(4.0, len(sends))),
             (EventType.OPENED, response.opened, _delays(rng, len(sends), OPENED_AFTER)),
@@ -135,7 +153,7 @@ class World:
             (EventType.CONVERTED, response.converted, _delays(rng, len(sends), CONVERTED_AFTER)),
         ]
         happened, at = np.ones(len(sends), dtype=bool), sends.at
-        parts = [self._sent(sends)]
+        parts = [self._sent(sends), *(_exposed(sends, one) for one in exposures)]
         for kind, probability, delay in steps:
             happened = happened & (rng.random(len(sends)) < probability)
             at = at + (delay * MICROS / haste).astype(np.int64)
@@ -207,6 +225,19 @@ def _bare(sends: Sends, kind: EventType, at: IntArray, *, which: IntArray) -> Ev
         amounts=np.where(tried, np.round(100.0 * sends.amounts[which]), NONE).astype(np.int64),
         probabilities=probabilities,
         places=np.full((len(which), 2), np.nan),
+        tests=absent,
+        variants=absent,
+    )
+
+
+def _exposed(sends: Sends, exposures: Exposures) -> Events:
+    which = exposures.sends
+    return replace(
+        _bare(sends, EventType.EXPOSED, sends.at[which], which=which),
+        tests=np.full(len(which), exposures.test),
+        variants=exposures.variants,
+        amounts=np.full(len(which), NONE),
+        probabilities=exposures.probabilities,
     )
 
 
@@ -214,4 +245,4 @@ def _join(parts: Sequence[Events]) -> Events:
     columns: dict[str, Any] = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Events)
     }
-    return Events(**columns).take(np.lexsort((columns["types"], columns["sends"], columns["at"])))
+    return Events(**columns).take(np.lexsort((columns["tests"], columns["types"], columns["sends"], columns["at"])))

@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from app.commands.demo import QUERY, demo_settings, kept_key
+from app.commands.demo import FOLLOW, QUERY, demo_settings, flag_call, kept_key
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,6 +50,7 @@ def test_the_demo_from_its_first_start_to_ctrl_c(folder):
             url, key = read_until(process, r"Look at\s+(\S+)/graphql\s+Key\s+(wnw_[\w-]{40})\n").groups()
             assert [entry["rank"] for entry in ask(url, key, QUERY)["topCampaigns"]] == [1, 2, 3]
             await_live_traffic(url, key)
+            check_the_lines_about_tests(url, key)
             family = psutil.Process(process.pid).children(recursive=True)
         finally:
             process.send_signal(signal.SIGINT)
@@ -57,6 +58,21 @@ def test_the_demo_from_its_first_start_to_ctrl_c(folder):
     assert code == 0
     assert len(family) > 3
     assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+def check_the_lines_about_tests(url, key):
+    flag = subprocess.run(["sh", "-c", flag_call(url, key)], capture_output=True, text=True, check=True)
+    assert json.loads(flag.stdout)["variant"] in {"control", "warm"}
+    headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
+    seen = []
+    with httpx.stream("POST", f"{url}/graphql/stream", json={"query": FOLLOW}, headers=headers, timeout=60) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: {"):
+                data = json.loads(line.removeprefix("data: "))["data"]["testResults"]
+                seen.append(sum(row["exposed"] for row in data["totals"]))
+            if len(seen) > 1:
+                break
+    assert seen[1] > seen[0]
 
 
 def await_live_traffic(url, key):
@@ -85,6 +101,5 @@ def test_another_database_or_data_folder_is_never_used(tmp_path, monkeypatch):
     assert settings.bootstrap_key.get_secret_value() == "given"
 
 
-def test_the_query_that_is_printed_is_one_line():
-    assert "\n" not in json.dumps(QUERY)
-    assert "\n" not in QUERY
+def test_everything_that_is_printed_is_one_line():
+    assert "\n" not in QUERY + FOLLOW + flag_call("http://127.0.0.1:8000", "key")

@@ -2,17 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.auth.auditing import Audit
-from app.campaigns.editing import CampaignEditing
-from app.demo.loading import Loading
+from app.commands.demo import loading_of
+from app.demo.abtests import PLANS
 from app.demo.world import World
-from app.ingestion.pipeline import Ingestion
 from app.runtime.clock import ManualClock
-from app.store.access import AccessStore
-from app.store.campaigns import CampaignStore
-from app.store.catalogue import CatalogueStore
-from app.store.events import EventStore
-from app.store.imports import ImportStore
 from app.store.models.codes import EventType
 
 SIZE = 0.02
@@ -21,7 +14,9 @@ COUNTED = """
     SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM event_key), (SELECT count(*) FROM merchant),
            (SELECT count(*) FROM campaign), (SELECT count(*) FROM app_user), (SELECT sum(sent) FROM campaign_day),
            (SELECT sum(converted) FROM campaign_hour), (SELECT sum(revenue_micros) FROM merchant_day),
-           (SELECT sum(users) FROM campaign_cohort), (SELECT count(*) FROM audit_entry)
+           (SELECT sum(users) FROM campaign_cohort), (SELECT count(*) FROM ab_test_assignment),
+           (SELECT sum(exposed) FROM test_totals), (SELECT sum(value_sum) FROM test_totals),
+           (SELECT count(*) FROM analysis), (SELECT count(*) FROM audit_entry)
 """
 
 
@@ -32,18 +27,7 @@ def clock():
 
 @pytest.fixture
 def make(clean_database, clock):
-    def make():
-        campaigns, audit = CampaignStore(clean_database), Audit(AccessStore(clean_database))
-        return Loading(
-            campaigns=campaigns,
-            editing=CampaignEditing(campaigns, CatalogueStore(clean_database), audit=audit, clock=clock),
-            ingestion=Ingestion(EventStore(clean_database), clock),
-            runs=ImportStore(clean_database),
-            clock=clock,
-            at_once=500,
-        )
-
-    return make
+    return lambda: loading_of(clean_database, clock=clock, at_once=500)
 
 
 @pytest.fixture
@@ -63,6 +47,20 @@ async def test_the_whole_history_is_loaded(loading, clean_database):
         int(expected.values[converted].sum()) * 10_000,
     )
     assert world.anchor == NOW.replace(minute=0)
+
+
+async def test_tests_are_started_and_ended_at_their_time(loading, clean_database):
+    world = await loading.load(size=SIZE)
+    stored = await clean_database.fetch("SELECT key, status, started_at, ended_at, winner_id FROM ab_test ORDER BY id")
+    assert [row["key"] for row in stored] == [plan.key for plan in sorted(PLANS, key=lambda plan: -plan.began)]
+    for plan in PLANS:
+        (row,) = [row for row in stored if row["key"] == plan.key]
+        assert row["started_at"] == world.anchor - timedelta(days=plan.began)
+        assert row["ended_at"] == (None if plan.ended is None else world.anchor - timedelta(days=plan.ended))
+        assert row["status"] == ("RUNNING" if plan.ended is None else "ENDED")
+        assert (row["winner_id"] is None) is (plan.winner is None)
+    foreign = await clean_database.fetchval("SELECT count(*) FROM ab_test WHERE decided_elsewhere")
+    assert foreign == 0
 
 
 async def test_segments_channels_offers_and_places_arrive(loading, clean_database):
@@ -95,23 +93,24 @@ async def test_a_second_load_stores_no_event(loading, clean_database, statements
     assert len(seen) == 1
 
 
-async def test_a_broken_load_resumes_and_ends_the_same(make, clean_database, clock):
+@pytest.mark.parametrize("broken_at", [2_000, 5_000])  # while the first test runs, and after its end
+async def test_a_broken_load_resumes_and_ends_the_same(make, clean_database, clock, broken_at):
     await make().load(size=SIZE)
     whole = tuple(await clean_database.fetchrow(COUNTED))
     await clean_database.execute("TRUNCATE event, event_key, campaign_hour, campaign_day, campaign_total, merchant_day")
     await clean_database.execute("TRUNCATE import_run, campaign_user_day, campaign_cohort, audit_entry")
-    await clean_database.execute("TRUNCATE app_user, merchant CASCADE")
+    await clean_database.execute("TRUNCATE app_user, merchant, ab_test CASCADE")
 
     with pytest.raises(KeyboardInterrupt):
-        await make().load(size=SIZE, progress=break_at(2_000))
+        await make().load(size=SIZE, progress=break_at(broken_at))
     stored = await clean_database.fetchval("SELECT count(*) FROM event")
-    assert stored == 2_000
+    assert broken_at <= stored < broken_at + 500
     # as if the process had died between storing a batch and noting it
     await clean_database.execute("UPDATE import_run SET rows_done = rows_done - 500")
     clock.advance(timedelta(hours=30))
     starts = []
     await make().load(size=SIZE, progress=lambda done, _: starts.append(done))
-    assert starts[0] == 1_500
+    assert starts[0] == stored - 500
     assert tuple(await clean_database.fetchrow(COUNTED))[:-1] == whole[:-1]  # users were upserted, and audited, again
     run = await clean_database.fetchrow("SELECT accepted, duplicates, rejected, rows_done FROM import_run")
     assert (run["duplicates"], run["rejected"]) == (500, 0)

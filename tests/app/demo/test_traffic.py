@@ -3,7 +3,9 @@ from collections import Counter
 import httpx
 import pytest
 
+from app.demo.abtests import PLANS
 from app.demo.traffic import HASTE, MOST_WAITING, HttpSender, Traffic, server_address
+from app.demo.wording import Wording
 from app.demo.world import MATURE_AFTER
 from app.ingestion.batches import read_lines
 from app.runtime.clock import ManualClock
@@ -46,7 +48,7 @@ async def live(traffic, clock, seconds):
 
 async def test_a_few_events_a_second_come_when_they_happen(traffic, clock, sent):
     await live(traffic, clock, 900)
-    assert 2 < len(sent.events) / 900 < 4
+    assert 2 < sum(event.type != "EXPOSED" for event in sent.events) / 900 < 4
     assert all(event.occurred_at <= clock.now() for event in sent.events)
     kinds = Counter(event.type for event in sent.events)
     assert kinds["SENT"] > kinds["DELIVERED"] > kinds["OPENED"] > kinds["CLICKED"] > kinds["CONVERTED"] > 0
@@ -55,7 +57,21 @@ async def test_a_few_events_a_second_come_when_they_happen(traffic, clock, sent)
 async def test_ids_never_repeat_not_even_after_a_restart(world, traffic, clock, sent):
     await live(traffic, clock, 60)
     await live(Traffic(world, send=sent, clock=clock), clock, 60)
-    assert len({event.id for event in sent.events}) == len(sent.events)
+    ids = [event.id for event in sent.events if event.type != "EXPOSED"]
+    assert len(set(ids)) == len(ids)
+
+
+async def test_users_are_exposed_once_to_tests_that_run_and_the_server_decides(world, traffic, clock, sent):
+    await live(traffic, clock, 300)
+    exposures = [event for event in sent.events if event.type == "EXPOSED"]
+    assert {event.test_id for event in exposures} == {plan.key for plan in PLANS if plan.ended is None}
+    assert len({(event.test_id, event.user_id) for event in exposures}) == len(exposures)
+    assert {(event.variant_key, event.probability) for event in exposures} == {(None, None)}
+    first = Wording(world.population).word(world.history().events, prefix="any")
+    known = {(event.test_id, event.user_id): event.id for event in first if event.type == "EXPOSED"}
+    again = [event for event in exposures if (event.test_id, event.user_id) in known]
+    assert again
+    assert all(event.id == known[event.test_id, event.user_id] for event in again)
 
 
 async def test_what_does_not_arrive_is_sent_again(traffic, clock, sent):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from app.demo.abtests import PLANS
 from app.demo.truth import TEST_EFFECTS, affinity, dose, hour_factor, respond
 
 
@@ -35,8 +36,8 @@ def test_the_median_user_likes_everything_as_much(world):
     assert np.all(np.median(liking, axis=0) == pytest.approx(1, abs=0.05))
 
 
-def test_a_treatment_lifts_conversion_and_nothing_else(world):
-    plain, treated = respond_to(world, [5.0]), respond_to(world, [5.0], lift=0.2)
+def test_a_lift_of_conversion_lifts_nothing_else(world):
+    plain, treated = respond_to(world, [5.0]), respond_to(world, [5.0], converting_lift=0.2)
     assert treated.converted == pytest.approx(1.2 * plain.converted)
     assert treated.opened == plain.opened
     assert treated.conversion == pytest.approx(1.2 * plain.conversion)
@@ -49,7 +50,16 @@ def test_probabilities_are_probabilities(history):
         assert 0 <= values.min() <= values.max() <= 1
 
 
-def test_the_effects_of_tests_belong_to_campaigns_that_run(world):
-    running = {plan.key for plan in world.population.campaigns if plan.last_day is None}
-    assert {effect.campaign for effect in TEST_EFFECTS} <= running
-    assert {effect.lift > 0 for effect in TEST_EFFECTS} == {True, False}
+def test_a_lift_of_clicking_carries_on_to_conversion(world):
+    plain, treated = respond_to(world, [5.0]), respond_to(world, [5.0], clicking_lift=0.2)
+    assert treated.clicked == pytest.approx(1.2 * plain.clicked)
+    assert treated.converted == plain.converted
+    assert treated.conversion == pytest.approx(1.2 * plain.conversion)
+
+
+def test_effects_belong_to_treatments_of_the_worlds_tests():
+    treatments = {
+        (plan.key, variant.key) for plan in PLANS for variant in plan.draft.variants if not variant.is_control
+    }
+    assert {(effect.test, effect.variant) for effect in TEST_EFFECTS} == treatments
+    assert len(TEST_EFFECTS) == len(treatments)

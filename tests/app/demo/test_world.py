@@ -53,8 +53,9 @@ def test_the_same_seed_and_anchor_make_the_same_world(world, history):
     assert len(other) != len(again) or not np.array_equal(other.at, again.at)
 
 
-def test_an_event_is_known_by_its_send_and_type(events):
-    assert len(set(zip(events.sends.tolist(), events.types.tolist(), strict=True))) == len(events)
+def test_an_event_is_known_by_its_send_type_and_test(events):
+    names = zip(events.sends.tolist(), events.types.tolist(), events.tests.tolist(), strict=True)
+    assert len(set(names)) == len(events)
 
 
 @pytest.mark.parametrize("by", ["campaigns", "channels", "users"])
