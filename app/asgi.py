@@ -20,6 +20,7 @@ from app.abtests.assigning import Assigning
 from app.abtests.crediting import Crediting
 from app.abtests.deciding import ExposureDeciding
 from app.abtests.definitions import Definitions
+from app.abtests.estimating import Estimating
 from app.abtests.exposing import Exposing, Exposure
 from app.abtests.guarding import Guarding
 from app.abtests.lifecycle import Applied, TestLifecycle
@@ -269,6 +270,7 @@ def _services(
             clock=clock,
             applied=applied,
         ),
+        estimating=Estimating(PolicyStore(database), clock=clock),
         crediting=Crediting(TestLogs(database)),
         exposing=exposing,
         jobs=jobs,

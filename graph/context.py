@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.abtests.analyzing import Analyzing
 from app.abtests.crediting import Crediting
+from app.abtests.estimating import Estimating
 from app.abtests.exposing import Exposing
 from app.abtests.lifecycle import TestLifecycle
 from app.abtests.reallocating import Reallocating
@@ -35,6 +36,7 @@ class Services:
     lifecycle: TestLifecycle
     analyzing: Analyzing
     reallocating: Reallocating
+    estimating: Estimating
     crediting: Crediting
     exposing: Exposing
     jobs: JobStore

@@ -18,9 +18,9 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
+from graph.abtests import adaptive
 from graph.abtests import mutations as test_mutations
 from graph.abtests import queries as test_queries
-from graph.abtests import reallocation
 from graph.abtests import subscriptions as test_subscriptions
 from graph.campaigns import mutations as campaign_mutations
 from graph.campaigns import queries as campaign_queries
@@ -46,7 +46,7 @@ class Query(campaign_queries.Query, test_queries.Query, job_queries.Query):
 class Mutation(
     campaign_mutations.Mutation,
     test_mutations.Mutation,
-    reallocation.Mutation,
+    adaptive.Mutation,
     event_mutations.Mutation,
     job_mutations.Mutation,
 ):

@@ -77,9 +77,9 @@ async def until(database: Database, query: str, *, seconds: float = 30) -> None:
 
 
 async def test_a_job_whose_worker_is_killed_is_taken_up_again_once(empty: Database) -> None:
-    job_id = await add(empty, steps=20)
+    job_id = await add(empty, steps=50)
     with worker(empty.url) as first:
-        await until(empty, "SELECT progress > 0.2 FROM job")
+        await until(empty, "SELECT progress > 0.05 FROM job")
         with worker(empty.url) as second, worker(empty.url) as third:
             await asyncio.sleep(2)  # both are up, and neither touches what is being worked on
             assert await empty.fetchval("SELECT count(*) FROM dug") == 1

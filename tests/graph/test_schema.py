@@ -22,7 +22,7 @@ LATER = {
     "Query": {"recommendations", "models"},
     "Campaign": {"offerRecommendation", "segmentRanking", "recommendations"},
     "User": {"assignments", "sendTime", "affinities", "recommendedCampaigns"},
-    "Mutation": {"reallocate", "trainModels", "cancelJob"},
+    "Mutation": {"trainModels"},
 }
 """What the contract has and nothing can answer yet."""
 
