@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -65,6 +65,10 @@ class Assigning:
     def live(self) -> Sequence[AssigningTest]:
         """Return the tests that run or are paused, by key."""
         return self._definitions.live()
+
+    async def reread(self, test_ids: Iterable[int]) -> None:
+        """Decide by the present definitions of these tests from now on."""
+        await self._definitions.refresh(test_ids)
 
     async def unit(self, user_id: str) -> str:
         """Return the caller's own id of a user, by which units are hashed, also where Winnow's own `usr_N` is given."""

@@ -30,6 +30,7 @@ class ExposureDeciding:
         foreign = sorted({one[0] for one in named if await self._is_foreign(*one)})
         if foreign:
             await self._tests.mark_decided_elsewhere(foreign)
+            await self._assigning.reread(foreign)
             await self._broadcast.publish(TESTS, map(str, foreign))
 
     async def probability(self, test_id: int, user_id: str, variant_key: str, at: datetime) -> float | None:

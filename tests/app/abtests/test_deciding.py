@@ -1,8 +1,19 @@
 """Exposures that name no variant are decided by Winnow; those that name another than its hash are noticed."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
+
+from app.runtime.broadcast import LocalBroadcast
+
+
+class Silent(LocalBroadcast):
+    """Announces nothing."""
+
+    async def publish(self, topic: str, ids: Iterable[str]) -> None:
+        del topic, ids
+
 
 USERS = [f"user-{number}" for number in range(30)]
 
@@ -91,6 +102,15 @@ async def test_another_choice_is_noticed(process) -> None:
     key = (await process.assign("ann")).variant.key
     await process.record({"testId": "spring", "variantKey": "control" if key == "treatment" else "treatment"})
     assert await decided_elsewhere(process)
+
+
+async def test_another_choice_is_kept_at_once_announced_or_not(process, clean_database, open_process) -> None:
+    await process.running()
+    async with open_process(Silent()) as other:
+        key = (await other.assign("ann")).variant.key
+        contrary = "control" if key == "treatment" else "treatment"
+        await other.record({"testId": "spring", "variantKey": contrary})
+        assert (await other.assign("ann")).variant.key == contrary
 
 
 async def test_exposures_before_a_start_may_be_anybodys(process, by) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from app.abtests.exposing import exposure_id
+from app.errors import InvalidInput
 
 
 async def events(process) -> list[dict]:
@@ -53,6 +54,18 @@ async def test_the_context_holds_what_the_test_learns_from_and_no_more(process) 
     row = await process.database.fetchrow("SELECT context, context_hash FROM ab_test_assignment")
     assert row["context"] == {"plan": "prö", "age": None}
     assert row["context_hash"] is not None
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\x00b", 2**70, [[[]]] * 3, "x" * 100_000], ids=range(5))
+async def test_a_context_that_cannot_be_stored_is_refused_or_stored_but_never_fails(process, value: object) -> None:
+    await process.running(context_attributes=["odd"])
+    refused = ""
+    try:
+        await process.assign("ann", expose=True, odd=value)
+    except InvalidInput as error:
+        refused = error.message
+    stored = [event["properties"] for event in await events(process)]
+    assert ("recorded" in refused and stored == []) or stored == [{"odd": value}]
 
 
 @pytest.mark.parametrize(
