@@ -230,6 +230,32 @@ async def test_many_writers_at_once_neither_lose_nor_double(world: World, clock:
     assert await world.differences() == 0
 
 
+async def test_one_users_first_conversion_is_agreed_on_by_all_writers(world: World, clock: ManualClock):
+    writers = [Ingestion(EventStore(world.database), clock) for _ in range(8)]
+    for round_ in range(10):
+        at = datetime(2025, 12, 28, tzinfo=UTC) - timedelta(days=round_)
+        await asyncio.gather(
+            *(
+                writer.record(
+                    read_mappings(
+                        [
+                            {
+                                "id": f"{round_}-{n}",
+                                "type": "CONVERTED",
+                                "occurredAt": at - timedelta(days=17 * n),
+                                "userId": "ann",
+                                "campaignId": "spring",
+                            }
+                        ]
+                    )
+                )
+                for n, writer in enumerate(writers)
+            )
+        )
+    assert await world.differences() == 0
+    assert sum(users for (users,) in (await world.totals())["cohort"].values()) > 0
+
+
 async def test_the_slot_is_the_writers_own(world: World):
     await world.record(
         [
