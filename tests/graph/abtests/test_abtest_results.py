@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -284,3 +285,39 @@ async def test_a_guardrail_pauses_a_test_on_the_real_server(post) -> None:
     (stop,) = test["guardrailStops"]
     assert (stop["metric"], stop["variant"]) == ({"key": "opens", "stops": True}, {"key": "treatment"})
     assert "treatment harms opens: -1 against the control" in stop["reason"]
+
+
+HIERARCHICAL = """
+fragment Pooled on Analysis { id results { bayesian { model converged rHat effectiveSampleSize
+    variants { mean { point low high } probabilityBeatsControl density { x density } } } verdict { decision } } }
+mutation ($id: ID!) { analyzeTest(id: $id, hierarchical: true) { analysis { ...Pooled } errors { code message } } }
+"""
+POOLED_HISTORY = (
+    HIERARCHICAL.split("mutation")[0] + "query ($id: ID!) { test(id: $id) { analyses { nodes { ...Pooled } } } }"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("pymc") is None, reason="the models extra is not installed")
+async def test_a_hierarchical_analysis_on_the_real_server(client, post) -> None:
+    client.timeout = 120
+    key = f"pooled-{secrets.token_hex(4)}"
+    await begin(post, key, size=400, control=60, treatment=120)
+    answered = asyncio.create_task(post(HIERARCHICAL, id=key))
+    waits = []
+    while not answered.done():  # the server goes on answering while the worker fits
+        start = asyncio.get_running_loop().time()
+        await post("{ tests(first: 1) { totalCount } }")
+        waits.append(asyncio.get_running_loop().time() - start)
+        await asyncio.sleep(0.2)
+    payload = (await answered)["data"]["analyzeTest"]
+    assert payload["errors"] == []
+    pooled = payload["analysis"]["results"]["bayesian"]
+    assert (pooled["model"], pooled["converged"]) == ("hierarchical", True)
+    assert pooled["rHat"] <= 1.01
+    assert pooled["effectiveSampleSize"] >= 400
+    assert [one["mean"]["point"] for one in pooled["variants"]] == pytest.approx([0.15, 0.3], abs=0.03)
+    assert len(waits) > 5
+    assert sorted(waits)[len(waits) // 2] < 1
+    history = (await post(POOLED_HISTORY, id=key))["data"]["test"]["analyses"]["nodes"]
+    assert history == [payload["analysis"]]
