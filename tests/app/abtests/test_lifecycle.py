@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import DomainErrors, ErrorCode
 from app.runtime.broadcast import LocalBroadcast
+from app.store import unit_metrics
 from app.store.models.codes import AllocationPolicy, TestStatus
 
 DRAFT, RUNNING, PAUSED, ENDED = TestStatus.DRAFT, TestStatus.RUNNING, TestStatus.PAUSED, TestStatus.ENDED
@@ -331,3 +332,45 @@ async def race(process, other, by, clock) -> None:
 
         await asyncio.gather(*(deliver(number) for number in range(60)), start())
         assert await process.totals(test_id) == {"treatment": (60, 60)}
+
+
+async def test_a_start_waits_for_what_is_being_stored_and_counts_it(process, by, clock) -> None:
+    """The interleaving that would lose an exposure: stored before the start, committed after it looked."""
+    definition = await process.create()
+    test_id, at = definition.test.id, clock.now() - timedelta(hours=1)
+    await process.record({**converted("ann", at), "id": "makes the user and the month"})
+    async with process.database.transaction() as connection:
+        await unit_metrics.share_tests(connection)
+        user = await connection.fetchval("SELECT id FROM app_user WHERE external_id = 'ann'")
+        await connection.execute(
+            "INSERT INTO event (key, occurred_at, user_id, test_id, variant_id, type, event_id) "
+            "VALUES (gen_random_uuid(), $1, $2, $3, $4, 8, 'x')",
+            *(at, user, test_id, definition.variants[1].id),
+        )
+        events = [(user, test_id, 8, at)]
+        assert await unit_metrics.count_units(connection, await unit_metrics.lock_units(connection, events)) == {
+            test_id
+        }
+        starting = asyncio.create_task(process.lifecycle.start(test_id, at=at, principal=by))
+        await asyncio.sleep(0.2)
+        assert not starting.done()
+    await starting
+    assert await process.totals(test_id) == {"treatment": (1, 1)}
+
+
+@pytest.mark.parametrize("lock", ["start", "end"])
+async def test_what_comes_while_a_test_starts_or_ends_waits_for_it(process, by, clock, lock: str) -> None:
+    test_id = (await process.create()).test.id
+    if lock == "end":
+        await process.lifecycle.start(test_id, principal=by)
+    column, status = ("started_at", "RUNNING") if lock == "start" else ("ended_at", "ENDED")
+    clock.advance(10)
+    await process.database.execute("UPDATE ab_test SET decided_elsewhere = true")  # so that nothing waits for the row
+    async with process.database.transaction() as connection:
+        await unit_metrics.hold_tests(connection)
+        await connection.execute(f"UPDATE ab_test SET status = '{status}', {column} = $1", clock.now())
+        recording = asyncio.create_task(process.record(exposed("ann", clock.now())))
+        await asyncio.sleep(0.2)
+        assert not recording.done()
+    assert (await recording).accepted == 1
+    assert await process.totals(test_id) == ({"treatment": (1, 0)} if lock == "start" else {})
