@@ -230,7 +230,7 @@ PLANS = (
             ),
             metric=_conversion("converted", EventType.CONVERTED, hours=2 * WEEK_HOURS),
             targeting={"segment": {"$in": ["new", "lapsed"]}},
-            baseline=0.14,
+            baseline=0.1,
             minimum_detectable_effect=0.4,
         ),
         began=12.0,
