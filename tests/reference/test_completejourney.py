@@ -3,13 +3,22 @@
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 import pytest_asyncio
 
+from app.asgi import assembled
+from app.auth.principals import COMMAND_LINE
+from app.runtime.broadcast import LocalBroadcast
+from app.runtime.clock import SystemClock
+from app.runtime.settings import Settings
 from app.store.database import Database
+from graph.context import Context
+from graph.operations import Operations, Request
+from graph.schema import build_schema
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = ROOT / "scripts" / "import-completejourney"
@@ -86,6 +95,38 @@ async def imported(new_database):
     database = await Database.open(url, default=False)
     yield database
     await database.close()
+
+
+ASKED = """
+{
+  campaigns(first: 100) {
+    nodes {
+      key
+      metrics { sent converted revenue cost conversionRate }
+      segments { segment metrics { delivered converted revenue conversionRate } }
+      trend(interval: WEEK) { startsAt metrics { converted revenue } }
+      roi { revenue rewardCost profit }
+      cohorts(interval: WEEK, periods: 60) { startsAt size retained }
+    }
+  }
+  portfolio { campaigns metrics { sent converted revenue } byMerchant { merchant { key } metrics { converted } } }
+  topCampaigns(by: REVENUE, first: 100) { value campaign { key } }
+}
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def graph(imported):
+    """What the graph answers of everything."""
+    async with assembled(imported, LocalBroadcast(), SystemClock()) as assembly:
+        operations = Operations(build_schema(), Settings(max_query_complexity=10_000_000))
+        answer = await operations.execute(Request(ASKED, {}, None), Context(COMMAND_LINE, assembly.services))
+    assert not answer.errors
+    return answer.data
+
+
+def money(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
 
 
 async def _totals(database: Database, query: str) -> list[tuple]:
@@ -172,3 +213,77 @@ async def test_cohorts_by_week(imported, files):
         "JOIN campaign c ON c.id = k.campaign_id WHERE interval_days = 7 GROUP BY 1, 2, 3 HAVING sum(users) <> 0",
     )
     assert of_totals == of_files
+
+
+async def test_the_graph_says_of_each_campaign_what_the_files_say(graph, files):
+    of_files = _figures(
+        files,
+        "SELECT 'campaign-' || campaign_id, m.sent, coalesce(c.converted, 0), coalesce(c.revenue, 0), "
+        "coalesce(c.reward, 0) FROM (SELECT campaign_id, count(*) AS sent FROM mailing GROUP BY ALL) m LEFT JOIN "
+        "(SELECT campaign_id, count(*) AS converted, sum(revenue)::bigint AS revenue, sum(reward)::bigint AS reward "
+        " FROM conversion GROUP BY ALL) c USING (campaign_id)",
+    )
+    assert len(of_files) == 27
+    nodes = sorted(graph["campaigns"]["nodes"], key=lambda node: node["key"])
+    for node, (key, sent, converted, revenue, reward) in zip(nodes, of_files, strict=True):
+        metrics = {"sent": sent, "converted": converted, "revenue": money(revenue), "cost": money(reward)}
+        assert (node["key"], node["metrics"]) == (key, {**metrics, "conversionRate": converted / sent})
+        profit = f"{(revenue - reward) / 100:.2f}"
+        assert node["roi"] == {"revenue": money(revenue), "rewardCost": money(reward), "profit": profit}
+    sums = [sum(row[place] for row in of_files) for place in (1, 2, 3)]
+    portfolio = graph["portfolio"]
+    assert portfolio["campaigns"] == 27
+    assert portfolio["metrics"] == {"sent": sums[0], "converted": sums[1], "revenue": money(sums[2])}
+    assert portfolio["byMerchant"] == [{"merchant": {"key": "grocer"}, "metrics": {"converted": 2_102}}]
+    best = sorted((row for row in of_files), key=lambda row: row[3], reverse=True)
+    assert [one["value"] for one in graph["topCampaigns"]] == [row[3] / 100 for row in best]
+
+
+async def test_the_graph_says_of_segments_weeks_and_cohorts_what_the_files_say(graph, files):
+    segments = _figures(
+        files,
+        "SELECT 'campaign-' || campaign_id, segment, m.sent, coalesce(c.converted, 0), coalesce(c.revenue, 0) FROM "
+        "(SELECT campaign_id, segment, count(*) AS sent FROM mailing GROUP BY ALL) m LEFT JOIN "
+        "(SELECT campaign_id, segment, count(*) AS converted, sum(revenue)::bigint AS revenue "
+        " FROM conversion GROUP BY ALL) c USING (campaign_id, segment)",
+    )
+    weeks = _figures(
+        files,
+        "SELECT 'campaign-' || campaign_id, date_trunc('week', happened_at)::date::text || 'T00:00:00Z', count(*), "
+        "sum(revenue)::bigint FROM conversion GROUP BY ALL",
+    )
+    cohorts = _figures(
+        files,
+        "WITH week AS "
+        "(SELECT DISTINCT campaign_id, household_id, date_trunc('week', happened_at)::date AS week FROM conversion), "
+        "member AS (SELECT *, min(week) OVER (PARTITION BY campaign_id, household_id) AS cohort FROM week) "
+        "SELECT 'campaign-' || campaign_id, cohort::text, (week - cohort) // 7, count(*) FROM member GROUP BY ALL",
+    )
+    nodes = graph["campaigns"]["nodes"]
+    assert segments == sorted(
+        (node["key"], "" if part["segment"] == "(none)" else part["segment"], *_counted(part["metrics"]))
+        for node in nodes
+        for part in node["segments"]
+    )
+    assert weeks == sorted(
+        (node["key"], point["startsAt"], point["metrics"]["converted"], _cents(point["metrics"]["revenue"]))
+        for node in nodes
+        for point in node["trend"]
+        if point["metrics"]["converted"]
+    )
+    assert cohorts == sorted(
+        (node["key"], cohort["startsAt"], period, users)
+        for node in nodes
+        for cohort in node["cohorts"]
+        for period, users in enumerate(cohort["retained"])
+        if users
+    )
+
+
+def _counted(metrics: dict) -> tuple[int, int, int]:
+    assert metrics["conversionRate"] == metrics["converted"] / metrics["delivered"]
+    return metrics["delivered"], metrics["converted"], _cents(metrics["revenue"])
+
+
+def _cents(amount: str) -> int:
+    return round(Decimal(amount) * 100)
