@@ -28,7 +28,7 @@ class KnownField(AddField):
 class Migration(migrations.Migration):
     """Two columns, each with a default that the previous release need not know."""
 
-    dependencies = [("winnow", "0003_campaign_total")]
+    dependencies = [("winnow", "0004_job_queue")]
     initial = False
 
     operations = [
