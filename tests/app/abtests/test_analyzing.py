@@ -162,6 +162,21 @@ async def test_segments_are_pooled_in_a_worker_and_kept_as_they_were(process, by
     assert len(again.results.bayesian.variants[0].density(10).x) == 10
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("pymc") is None, reason="the models extra is not installed")
+async def test_revenue_is_pooled_with_its_zeros(process, by, begun, population) -> None:
+    units = population(3_000, rates=(0.4, 0.7), segments=("new", "old"))
+    definition = await begun(metric="spent", units=units)
+    saved = await process.services.analyzing.analyze(definition.test.id, hierarchical=True, principal=by)
+    bayesian = saved.results.bayesian
+    assert bayesian.model == "hierarchical-hurdle"
+    means = [units.of(variant, "spent").mean() for variant in (0, 1)]
+    for one, mean in zip(bayesian.variants, means, strict=True):
+        assert one.mean.point == pytest.approx(mean, rel=0.1)
+        assert one.mean.low < mean < one.mean.high
+    assert bayesian.variants[1].probability_beats_control > 0.99
+
+
 @pytest.mark.parametrize(
     ("metric", "segments", "says", "error"),
     [
