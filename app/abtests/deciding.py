@@ -40,8 +40,9 @@ class ExposureDeciding:
         if test is None or allocation is None or at < allocation.created_at:
             return None
         index = test.variant_of(await self._assigning.unit(user_id))
-        is_ours = index is not None and test.definition.variants[index].key == variant_key
-        return test.probabilities[index] if is_ours else None
+        if index is None or test.definition.variants[index].key != variant_key:
+            return None
+        return test.probabilities[index]
 
     async def _is_foreign(self, test_id: int, user_id: str, key: str) -> bool:
         test = await self._assigning.test(test_id)

@@ -77,9 +77,7 @@ async def test_python_sees_refusals_as_errors_of_the_standard(provider) -> None:
         await resolved(provider.resolve_string_details, "of-none", "default", None)
     with pytest.raises(TypeMismatchError):
         await resolved(provider.resolve_boolean_details, "of-text", True, ZOE)
-    with pytest.raises(
-        TypeMismatchError
-    ):  # Python's client takes 25 for an integer: store 25.0
+    with pytest.raises(TypeMismatchError):  # Python's client takes 25 for an integer: store 25.0
         await resolved(provider.resolve_float_details, "of-integer", 1.0, ZOE)
 
 

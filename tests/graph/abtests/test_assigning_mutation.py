@@ -6,8 +6,10 @@ import pytest
 
 from app.auth.principals import Principal, Role
 
-CREATE = """mutation($input: CreateTestInput!) { createTest(input: $input) { test { id } errors { code path message } } }"""
-START = """mutation($id: ID!, $at: DateTime) { startTest(id: $id, at: $at) { test { status } errors { code path } } }"""
+CREATE = """mutation($input: CreateTestInput!) {
+  createTest(input: $input) { test { id } errors { code path message } }
+}"""
+START = """mutation($id: ID!) { startTest(id: $id) { test { status } errors { code path } } }"""
 ASSIGN = """mutation($test: ID!, $user: ID!, $attributes: JSON, $expose: Boolean) {
   assignUser(testId: $test, userId: $user, attributes: $attributes, expose: $expose) {
     assignment { test { key } variant { key payload } userId probability policyVersion assignedAt }
