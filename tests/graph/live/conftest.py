@@ -16,7 +16,6 @@ import pytest
 import uvicorn
 import websockets
 from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
 from app.asgi import WebApplication, create_app
 from app.auth.auditing import Audit
@@ -172,15 +171,30 @@ class LocalServer:
         return self.app._streams._feeds
 
 
+class Lent:
+    """A database that is not closed by who borrows it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def close(self) -> None:
+        """The owner does."""
+
+
 @pytest.fixture
-async def local(new_database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalServer]:
-    settings = Settings(database_url=SecretStr(await new_database()), log_format="json", shutdown_seconds=5)
+async def local(clean_database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalServer]:
+    async def lend(_settings: Settings) -> Lent:
+        return Lent(clean_database)
+
+    settings = Settings(log_format="json", shutdown_seconds=5)
+    monkeypatch.setattr("app.asgi.open_database", lend)
     monkeypatch.setattr("app.asgi.RequestMeasures", lambda: RequestMeasures(CollectorRegistry()))
     app = create_app(settings)
-    database = await Database.open(settings.database_url.get_secret_value())
-    store = AccessStore(database)
+    store = AccessStore(clean_database)
     made = await KeyRing(store, audit=Audit(store), clock=SystemClock()).create("local", Role.ADMIN)
-    await database.close()
     server = uvicorn.Server(server_config(app, settings))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server._serve([listening]))

@@ -192,7 +192,7 @@ async def test_a_killed_listener_listens_again_and_reads_anew(connect, live, ser
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             "WHERE application_name = 'winnow listener' AND datname = current_database()"
         )
-        assert killed == 1
+        assert killed >= 1
         await expose("u1")
         assert live.count(await socket.data()) == 1
         await expose("u2")
