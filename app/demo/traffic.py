@@ -101,7 +101,7 @@ class Traffic:
 
 
 def _undecided(event: IncomingEvent) -> IncomingEvent:
-    """Leave the variant of an exposure to the server: whoever pauses a test or changes its weights is obeyed."""
+    """Leave the variant of an exposure to the server: once a test is paused or ended, it exposes nobody."""
     if event.type != "EXPOSED":
         return event
     return msgspec.structs.replace(event, variant_key=None, probability=None)
