@@ -1,0 +1,1 @@
+"""What is learnt from logged events: the amount, the hour and the merchant to advise."""
