@@ -265,7 +265,8 @@ def _mean_rates(logits: FloatArray, offsets: FloatArray) -> FloatArray:
     """Return rates averaged over users: same shape as the logits."""
     total: FloatArray = np.zeros(logits.shape)
     for offset in offsets.tolist():
-        total += np.asarray(expit(logits + offset), dtype=np.float64)
+        shifted: FloatArray = logits + offset
+        total += expit(shifted)
     return total / offsets.size
 
 
