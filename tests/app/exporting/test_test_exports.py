@@ -104,7 +104,7 @@ async def test_assignments(client, filled, file_format: str) -> None:
     assert response.status_code == 200
     names, rows = parse(response.content, file_format)
     assert names == list(ASSIGNMENTS.columns)
-    assert [row["user_id"] for row in rows] == sorted(USERS)
+    assert sorted(row["user_id"] for row in rows) == sorted(USERS)
     first = rows[0]
     assert first["variant"] in {"control", "treatment"}
     if file_format == "parquet":
@@ -268,7 +268,7 @@ async def test_the_command_writes_what_the_door_sends(server, client, filled, tm
 @pytest.mark.slow
 async def test_the_command_writes_to_standard_output(server, filled) -> None:
     done = winnow(server, "--test", "ex-mixed", "--what", "assignments")
-    assert [row["user_id"] for row in parse(done.stdout, "csv")[1]] == sorted(USERS)
+    assert sorted(row["user_id"] for row in parse(done.stdout, "csv")[1]) == sorted(USERS)
 
 
 @pytest.mark.slow
