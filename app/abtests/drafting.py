@@ -223,6 +223,8 @@ def _policy(draft: TestDraft) -> Iterator[DomainError]:
         yield _wrong(("reallocateEveryMinutes",), "Reallocation comes every 1 to 44,640 minutes.")
     if draft.allocation_policy is not AllocationPolicy.FIXED and draft.metric.kind not in ADAPTIVE_METRICS:
         yield _wrong(("allocationPolicy",), "Bandits learn from CONVERSION or REVENUE: choose one, or FIXED.")
+    if draft.allocation_policy is AllocationPolicy.CONTEXTUAL_THOMPSON:
+        yield _wrong(("allocationPolicy",), "CONTEXTUAL_THOMPSON is not served yet: choose THOMPSON.")
     yield from _exclusion(draft.exclusion)
 
 

@@ -184,20 +184,30 @@ metric AS (
     WHERE test_id = ANY($1::bigint[]) AND position = 0
 )
 """
+# "OFFSET 0" keeps each part a look-up by index for each test, whatever the planner thinks of the tables' sizes.
 COUNTED = f"""
 WITH {_METRIC},
 total AS (
-    SELECT t.test_id, t.variant_id, sum(t.exposed) AS exposed, sum(t.value_sum) AS value_sum,
+    SELECT m.test_id, t.variant_id, sum(t.exposed) AS exposed, sum(t.value_sum) AS value_sum,
            sum(t.value_squares) AS value_squares
-    FROM metric m JOIN test_totals t ON t.test_id = m.test_id AND t.metric_id = m.metric_id
-    GROUP BY t.test_id, t.variant_id
+    FROM metric m
+    CROSS JOIN LATERAL (
+        SELECT * FROM test_totals t WHERE t.test_id = m.test_id AND t.metric_id = m.metric_id OFFSET 0
+    ) t
+    GROUP BY m.test_id, t.variant_id
 ),
 waiting AS (
-    SELECT a.test_id, a.variant_id, count(*) AS units
+    SELECT m.test_id, a.variant_id, count(*) AS units
     FROM metric m
-    JOIN ab_test_assignment a ON a.test_id = m.test_id AND a.first_exposed_at > $2::timestamptz - m.window_length
-    JOIN unit_metric u ON u.test_id = a.test_id AND u.metric_id = m.metric_id AND u.user_id = a.user_id AND u.value = 0
-    GROUP BY a.test_id, a.variant_id
+    CROSS JOIN LATERAL (
+        SELECT a.user_id, a.variant_id FROM ab_test_assignment a
+        WHERE a.test_id = m.test_id AND a.first_exposed_at > $2::timestamptz - m.window_length OFFSET 0
+    ) a
+    CROSS JOIN LATERAL (
+        SELECT FROM unit_metric u
+        WHERE u.test_id = m.test_id AND u.metric_id = m.metric_id AND u.user_id = a.user_id AND u.value = 0 OFFSET 0
+    ) u
+    GROUP BY m.test_id, a.variant_id
 )
 SELECT test_id, variant_id, NULL::integer AS policy_version, exposed - coalesce(units, 0) AS counted,
        coalesce(units, 0) AS open, value_sum, value_squares
