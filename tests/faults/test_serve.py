@@ -108,7 +108,7 @@ def serving(folder: Path, **variables: str) -> Iterator[Serving]:
         yield started
     finally:
         started.process.kill()
-        started.process.communicate(timeout=20)
+        started.process.communicate(timeout=60)
         until(lambda: not processes_on(started.data / "postgres"))
 
 
@@ -142,7 +142,7 @@ def test_ready_answers_and_stops_leaving_nothing(tmp_path: Path):
         assert {answer.split()[1] for answer in answers} == {"1"}  # the given key
         family = running.family()
         running.process.send_signal(signal.SIGTERM)
-        output, _ = running.process.communicate(timeout=20)
+        output, _ = running.process.communicate(timeout=60)
         assert running.process.returncode == 0
         assert output == ""  # one line, no more
         assert "a-given-admin-key" not in running.errors()
