@@ -98,7 +98,8 @@ LOG = (
     ),
     (
         "INSERT INTO allocation (test_id, policy_version, policy, floor, probabilities, created_at) "
-        "VALUES (1, 1, 'THOMPSON', 0.1, '[0.5, 0.5]', '2026-03-01'), (1, 2, 'THOMPSON', 0.1, '[0.2, 0.8]', '2026-03-02')"
+        "VALUES (1, 1, 'THOMPSON', 0.1, '[0.5, 0.5]', '2026-03-01'), "
+        "(1, 2, 'THOMPSON', 0.1, '[0.2, 0.8]', '2026-03-02')"
     ),
     (
         "INSERT INTO ab_test_assignment (test_id, user_id, variant_id, assigned_at, first_exposed_at, probability, "
@@ -106,7 +107,8 @@ LOG = (
         "(1, 2, 2, '2026-03-02', '2026-03-02', 0.8, 2), (1, 3, 2, '2026-03-09', '2026-03-09', 0.8, 2)"
     ),
     (
-        "INSERT INTO unit_metric (test_id, metric_id, user_id, variant_id, value) VALUES (1, 1, 1, 1, 1), (1, 1, 2, 2, 0), "
+        "INSERT INTO unit_metric (test_id, metric_id, user_id, variant_id, value) "
+        "VALUES (1, 1, 1, 1, 1), (1, 1, 2, 2, 0), "
         "(1, 1, 3, 2, 1)"
     ),
 )
