@@ -71,6 +71,14 @@ class Prepared:
     costs: Mapping[str | None, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A document that may be executed, and the operation of it that was asked for."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+
+
 class Operations:
     """Executes operations on the schema, within the limits."""
 
@@ -84,17 +92,12 @@ class Operations:
 
     async def execute(self, request: Request, context: Context, *, only_queries: bool = False) -> Answer:
         """Return the answer to an operation; what is wrong with it is in the answer."""
-        prepared = self._recall(request.query)
-        if prepared.document is None or prepared.errors:
-            return _refused([format_error(error) for error in prepared.errors])
-        try:
-            operation = _chosen(prepared, request.operation_name)
-            self._check(prepared, operation, request.variables)
-        except DomainError as error:
-            return _refused([refusal(error)])
-        if only_queries and operation.operation is not OperationType.QUERY:
+        admitted = self._admit(request)
+        if isinstance(admitted, Answer):
+            return admitted
+        if only_queries and admitted.operation.operation is not OperationType.QUERY:
             raise NotByGet
-        return await self._run(prepared.document, request, context)
+        return await self._run(admitted.document, request, context)
 
     def is_subscription(self, request: Request) -> bool:
         """Tell whether a request that can be executed subscribes."""
@@ -106,13 +109,11 @@ class Operations:
 
     async def source(self, request: Request, context: Context) -> "Source | Answer":
         """Return what a subscription follows; the refusal where it may not, or cannot, be followed."""
-        prepared = self._recall(request.query)
-        if prepared.document is None or prepared.errors:
-            return _refused([format_error(error) for error in prepared.errors])
+        admitted = self._admit(request)
+        if isinstance(admitted, Answer):
+            return admitted
         try:
-            operation = _chosen(prepared, request.operation_name)
-            self._check(prepared, operation, request.variables)
-            executor = self._build(prepared.document, request, context)
+            executor = self._build(admitted.document, request, context)
             return executor if isinstance(executor, Answer) else await find_source(executor, context)
         except (DomainError, DomainErrors) as error:
             return _refused([refusal(problem) for problem in problems_of(error)])
@@ -121,6 +122,18 @@ class Operations:
         """Return a subscription's answer as things stand."""
         prepared = self._recall(request.query)
         return await self._run(cast("DocumentNode", prepared.document), request, context)
+
+    def _admit(self, request: Request) -> "Admitted | Answer":
+        """Return the operation that a request asks for, within the limits; the refusal where there is none."""
+        prepared = self._recall(request.query)
+        if prepared.document is None or prepared.errors:
+            return _refused([format_error(error) for error in prepared.errors])
+        try:
+            operation = _chosen(prepared, request.operation_name)
+            self._check(prepared, operation, request.variables)
+        except DomainError as error:
+            return _refused([refusal(error)])
+        return Admitted(prepared.document, operation)
 
     def _build(self, document: DocumentNode, request: Request, context: Context) -> "Executor[None] | Answer":
         executor: list[GraphQLError] | Executor[None] = _BUILD(

@@ -11,19 +11,16 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.abtests.analyzing import Analyzing
-from app.abtests.lifecycle import TestLifecycle
 from app.auth.auditing import Audit
 from app.auth.keys import KEY_PREFIX
 from app.campaigns.editing import CampaignEditing
 from app.commands.options import Host, LogLevel, Port
 from app.commands.serve import serve
+from app.commands.use_cases import lifecycle_and_analyzing
 from app.demo.experimenting import Experimenting, TestUseCases
 from app.demo.loading import EVENTS_AT_ONCE, Loading
 from app.ingestion.pipeline import Ingestion
-from app.runtime.broadcast import LocalBroadcast
 from app.runtime.clock import Clock, SystemClock
-from app.runtime.compute import InlineCompute
 from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings, default_data_dir
 from app.store.abtests import TestStore
@@ -120,16 +117,7 @@ def loading_of(database: Database, *, clock: Clock | None = None, at_once: int =
 
 def use_cases_of_tests(database: Database, clock: Clock) -> TestUseCases:
     """Return what starts and ends tests at the time of a clock."""
-    tests, audit = TestStore(database), Audit(AccessStore(database))
-    lifecycle = TestLifecycle(
-        database,
-        tests=tests,
-        campaigns=CampaignStore(database),
-        audit=audit,
-        broadcast=LocalBroadcast(),
-        clock=clock,
-    )
-    analyzing = Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock, compute=InlineCompute())
+    lifecycle, analyzing = lifecycle_and_analyzing(database, clock)
     return TestUseCases(lifecycle=lifecycle, analyzing=analyzing)
 
 

@@ -10,20 +10,14 @@ import typer
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from app.abtests.analyzing import Analyzing
-from app.abtests.lifecycle import TestLifecycle
 from app.abtests.tabulating import tabulate
-from app.auth.auditing import Audit
 from app.commands.options import DatabaseUrl, DataDir
+from app.commands.use_cases import lifecycle_and_analyzing
 from app.exporting.tests import Export, TestExporting, What
 from app.exporting.writing import FileFormat
-from app.runtime.broadcast import LocalBroadcast
 from app.runtime.clock import SystemClock
-from app.runtime.compute import InlineCompute
 from app.runtime.settings import Settings
 from app.store.abtests import TestStore
-from app.store.access import AccessStore
-from app.store.campaigns import CampaignStore
 from app.store.database import Database
 from app.store.exports import ExportStore
 from app.store.opening import run_with_database
@@ -60,17 +54,8 @@ async def export(database: Database, test: str, what: What, file_format: FileFor
 
 def exporting(database: Database) -> TestExporting:
     """Return the use case on a database."""
-    tests, clock, audit = TestStore(database), SystemClock(), Audit(AccessStore(database))
-    lifecycle = TestLifecycle(
-        database,
-        tests=tests,
-        campaigns=CampaignStore(database),
-        audit=audit,
-        broadcast=LocalBroadcast(),
-        clock=clock,
-    )
-    analyzing = Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock, compute=InlineCompute())
-    return TestExporting(ExportStore(database), tests=tests, tabulate=partial(tabulate, analyzing))
+    _, analyzing = lifecycle_and_analyzing(database, SystemClock())
+    return TestExporting(ExportStore(database), tests=TestStore(database), tabulate=partial(tabulate, analyzing))
 
 
 async def _copy(made: Export, file: BinaryIO) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
 
 import strawberry
 
@@ -14,13 +13,11 @@ from engine.bandits.inference import ArmDifference
 from engine.bandits.inference import Estimator as AdaptiveEstimator
 from engine.effects import IntervalEstimate
 from graph.abtests import rows, types
-from graph.abtests.queries import test_number
+from graph.abtests.queries import TestReference, test_number
 from graph.context import Context
 from graph.errors import UserError
 from graph.fields import answers, extend, loads, reading, related
 from graph.payloads import Payload, payload, refused
-
-TestReference = Annotated[strawberry.ID, strawberry.argument(description="The test's id or key.")]
 
 strawberry.enum(AdaptiveEstimator, name="AdaptiveEstimator", description="How a bandit's variants are estimated.")
 

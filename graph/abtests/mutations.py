@@ -13,7 +13,7 @@ from app.errors import InvalidInput, NotFound
 from app.store.abtests import TestDefinition
 from app.store.cursors import askable
 from graph.abtests import inputs, rows, types
-from graph.abtests.queries import Reference, found_test, test_number
+from graph.abtests.queries import Reference, TestReference, found_test, test_number
 from graph.context import Context
 from graph.errors import UserError, UserProblem, user_problems
 from graph.fields import answers, reading, related
@@ -30,7 +30,6 @@ StartedAt = Annotated[
 ]
 Winner = Annotated[strawberry.ID | None, strawberry.argument(description="The variant declared the winner, if any.")]
 Weights = Annotated[list[inputs.WeightInput], strawberry.argument(description="One for each variant.")]
-TestReference = Annotated[strawberry.ID, strawberry.argument(description="The test's id or key.")]
 UserId = Annotated[strawberry.ID, strawberry.argument(description="The caller's own id of the unit.")]
 Attributes = Annotated[
     JSON | None, strawberry.argument(description="What is known of the unit: an object; beside what is stored of it.")

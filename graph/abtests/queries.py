@@ -22,6 +22,7 @@ from graph.fields import answers, related
 from graph.identifiers import Kind, decode
 
 Reference = Annotated[strawberry.ID, strawberry.argument(description="Its id or key.")]
+TestReference = Annotated[strawberry.ID, strawberry.argument(description="The test's id or key.")]
 OrderBy = Annotated[TestOrder | None, strawberry.argument(name="orderBy", description="Absent: NEWEST.")]
 Planned = Annotated[SampleSizeInput, strawberry.argument(description="The plan.")]
 

@@ -1,7 +1,7 @@
 """What clients follow of A/B tests: results and allocations, as they change."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 
@@ -9,19 +9,10 @@ from app.abtests.results import TestResults
 from app.auth.principals import Permission
 from app.store.notifications import TEST_TOTALS, TESTS
 from graph.abtests import rows, types
-from graph.abtests.queries import found_test, test_number
+from graph.abtests.queries import TestReference, found_test, test_number
 from graph.context import Context
 from graph.fields import answers, related
-from graph.live.sources import Source, follows, pause_of
-
-TestReference = Annotated[strawberry.ID, strawberry.argument(description="The test's id or key.")]
-MaxPerSecond = Annotated[
-    float,
-    strawberry.argument(
-        description="Most answers a second, above 0, at most 20; changes in between are merged.",
-        graphql_type=float | None,
-    ),
-]
+from graph.live.sources import MaxPerSecond, Source, follows, pause_of
 
 
 @strawberry.type

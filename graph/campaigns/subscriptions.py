@@ -13,16 +13,9 @@ from graph.campaigns import types
 from graph.context import Context
 from graph.fields import answers, related
 from graph.identifiers import Kind, decode
-from graph.live.sources import Source, follows, pause_of
+from graph.live.sources import MaxPerSecond, Source, follows, pause_of
 
 CampaignReference = Annotated[strawberry.ID, strawberry.argument(description="The campaign's id or key.")]
-MaxPerSecond = Annotated[
-    float,
-    strawberry.argument(
-        description="Most answers a second, above 0, at most 20; changes in between are merged.",
-        graphql_type=float | None,
-    ),
-]
 
 
 @strawberry.type

@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import strawberry
 from graphql import GraphQLObjectType, get_argument_values
 from graphql.execution.collect_fields import collect_fields
 
@@ -12,6 +13,14 @@ from graph.context import Context
 from graph.selection import LOADED, Loaded
 
 MOST_PER_SECOND = 20.0
+
+MaxPerSecond = Annotated[
+    float,
+    strawberry.argument(
+        description="Most answers a second, above 0, at most 20; changes in between are merged.",
+        graphql_type=float | None,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
