@@ -8,6 +8,7 @@ from app.store.models.access import ApiKey, AuditEntry
 from app.store.models.catalogue import Campaign, Merchant, User
 from app.store.models.jobs import ImportRun, Job
 from app.store.models.learning import (
+    CampaignResponse,
     MerchantAffinity,
     OfferCurve,
     Recommendation,
@@ -25,6 +26,7 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Campaign",
+    "CampaignResponse",
     "ImportRun",
     "Job",
     "Merchant",

@@ -94,6 +94,14 @@ class ModelKind(StrEnum):
     AFFINITY = "AFFINITY"
 
 
+class Evidence(StrEnum):
+    """Whose data a send time rests on."""
+
+    USER = "USER"
+    SEGMENT = "SEGMENT"
+    GLOBAL = "GLOBAL"
+
+
 class RecommendationKind(StrEnum):
     """What a recommendation is about."""
 
