@@ -1,11 +1,12 @@
 """The web process: everything made once, in one place, and every door mounted."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -70,6 +71,7 @@ from app.store.queue import JobQueue
 from graph.context import Services
 from graph.http import graph_routes
 from graph.live.feeds import Feeds
+from graph.live.sessions import Sessions
 from graph.live.stream import StreamDoor
 from graph.live.websocket import LiveDoor
 from graph.operations import Operations
@@ -117,14 +119,20 @@ class WebApplication:
         try:
             await broadcast.start()
             async with assembled(database, broadcast, self._clock) as assembly:
-                self._doors = self._make_doors(database, broadcast, assembly)
-                async with _guarded(database, broadcast, self._clock, assembly.services):
+                sessions = Sessions(AccessStore(database).revoked_among)
+                self._doors = self._make_doors(database, broadcast, assembly, sessions=sessions)
+                async with (
+                    _guarded(database, broadcast, self._clock, assembly.services),
+                    _running(sessions.run(), name="end-revoked-sessions"),
+                ):
                     yield
         finally:
             await broadcast.close()
             await database.close()
 
-    def _make_doors(self, database: Database, broadcast: Broadcast, assembly: "Assembly") -> Starlette:
+    def _make_doors(
+        self, database: Database, broadcast: Broadcast, assembly: "Assembly", *, sessions: Sessions
+    ) -> Starlette:
         services, store, settings = assembly.services, AccessStore(database), self._settings
         keys = KeyRing(store, audit=Audit(store), clock=self._clock)
         limit = RateLimit(per_second=settings.requests_per_second, burst=settings.requests_burst, clock=self._clock)
@@ -134,7 +142,7 @@ class WebApplication:
         )
         routes = [
             *graph_routes(self._operations, services),
-            *self._live_routes(services, broadcast, keys),
+            *self._live_routes(services, broadcast, keys, sessions),
             self._events_route(services.ingestion),
             *export_routes(exporting),
             *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
@@ -154,17 +162,20 @@ class WebApplication:
             door = layer.cls(door, *layer.args, **layer.kwargs)
         return door
 
-    def _live_routes(self, services: Services, broadcast: Broadcast, keys: KeyRing) -> list[BaseRoute]:
+    def _live_routes(
+        self, services: Services, broadcast: Broadcast, keys: KeyRing, sessions: Sessions
+    ) -> list[BaseRoute]:
         feeds = Feeds(self._operations, broadcast)
         door = LiveDoor(
             self._operations,
             services,
             feeds,
+            sessions=sessions,
             authenticate=keys.authenticate,
             allowed_origins=self._settings.allowed_origins,
             max_subscriptions=self._settings.max_subscriptions,
         )
-        stream = self._streams = StreamDoor(self._operations, services, feeds)
+        stream = self._streams = StreamDoor(self._operations, services, feeds, sessions=sessions)
         return [
             WebSocketRoute("/graphql", door),
             Route("/graphql/stream", stream.respond, methods=["GET", "POST"]),
@@ -282,7 +293,14 @@ def _services(
 async def _guarded(database: Database, broadcast: Broadcast, clock: Clock, services: Services) -> AsyncGenerator[None]:
     """Let guardrails pause tests while the context lasts."""
     guarding = Guarding(database, tests=services.tests, lifecycle=services.lifecycle, broadcast=broadcast, clock=clock)
-    task = asyncio.create_task(guarding.run(), name="guard-tests")
+    async with _running(guarding.run(), name="guard-tests"):
+        yield
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], *, name: str) -> AsyncGenerator[None]:
+    """Let something go on while the context lasts."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """Statements about keys and the audit log."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,6 +86,13 @@ class AccessStore:
             *(name, prefix, digest, role.value, at),
         )
         return None if row is None else _key(row)
+
+    async def revoked_among(self, key_ids: Collection[int]) -> set[int]:
+        """Return which of these keys are revoked."""
+        rows = await self._database.fetch(
+            "SELECT id FROM api_key WHERE id = ANY($1::bigint[]) AND revoked_at IS NOT NULL", list(key_ids)
+        )
+        return {row["id"] for row in rows}
 
     async def revoke_key(self, connection: Connection, *, key_id: int, at: datetime) -> ApiKeyRow | None:
         """Revoke a key, once; return None where there is none with this id."""

@@ -15,6 +15,7 @@ from graph.errors import refusals
 from graph.http import JSON, plain, read_body, read_parameters
 from graph.live.feeds import Feeds
 from graph.live.followers import Follower
+from graph.live.sessions import Sessions
 from graph.operations import Answer, NotByGet, Operations, Request
 
 EVENTS = "text/event-stream"
@@ -33,11 +34,13 @@ class StreamDoor:
         services: Services,
         feeds: Feeds,
         *,
+        sessions: Sessions,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._operations = operations
         self._services = services
         self._feeds = feeds
+        self._sessions = sessions
         self._keep_alive_seconds = keep_alive_seconds
         self._followers: set[Follower] = set()
         self._interrupted = False
@@ -80,12 +83,13 @@ class StreamDoor:
         follower = Follower()
         self._followers.add(follower)
         try:
-            async with self._feeds.follow(asked, context, follower) as refused:
-                if refused is not None:
-                    yield _next_of(refused)
-                    return
-                async for event in self._events_of(follower):
-                    yield event
+            with self._sessions.opened(context.principal, follower.finish):
+                async with self._feeds.follow(asked, context, follower) as refused:
+                    if refused is not None:
+                        yield _next_of(refused)
+                        return
+                    async for event in self._events_of(follower):
+                        yield event
         finally:
             self._followers.discard(follower)
 

@@ -23,6 +23,7 @@ from graph.errors import refusal, refusals
 from graph.http import request_of
 from graph.live.feeds import Feeds
 from graph.live.followers import Follower, News
+from graph.live.sessions import Sessions
 from graph.operations import Answer, Operations, Request
 
 PROTOCOL = "graphql-transport-ws"
@@ -66,6 +67,7 @@ class LiveDoor:
         services: Services,
         feeds: Feeds,
         *,
+        sessions: Sessions,
         authenticate: Authenticate,
         allowed_origins: tuple[str, ...],
         max_subscriptions: int,
@@ -74,6 +76,7 @@ class LiveDoor:
         self.operations = operations
         self.services = services
         self.feeds = feeds
+        self.sessions = sessions
         self.authenticate = authenticate
         self.max_subscriptions = max_subscriptions
         self.init_seconds = init_seconds
@@ -100,7 +103,7 @@ class LiveDoor:
 class Connection:
     """One client."""
 
-    __slots__ = ("_acknowledged", "_door", "_frames", "_principal", "_receive", "_send", "_tasks")
+    __slots__ = ("_acknowledged", "_door", "_frames", "_principal", "_receive", "_revoked", "_send", "_task", "_tasks")
 
     def __init__(self, door: LiveDoor, scope: Scope, receive: Receive, send: Send) -> None:
         self._door = door
@@ -109,15 +112,22 @@ class Connection:
         self._frames: Frames | None = scope.get("extensions", {}).get(FRAMES)
         self._principal: Principal | None = scope.get("state", {}).get("principal")
         self._acknowledged = False
+        self._revoked = False
+        self._task: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def serve(self) -> None:
         """Read until the client leaves or is sent away."""
+        self._task = asyncio.current_task()
         try:
             with suppress(OSError):  # of sending to a client that has left
                 await self._read()
         except Closing as closing:
             await self._close(closing)
+        except asyncio.CancelledError:
+            if not self._revoked or self._task is None or self._task.uncancel():
+                raise
+            await self._close(Closing(FORBIDDEN, "Forbidden: this key was revoked"))
         finally:
             tasks = tuple(self._tasks.values())
             for task in tasks:
@@ -132,8 +142,15 @@ class Connection:
                         return
         except TimeoutError as error:
             raise Closing(INIT_TIMEOUT, "Connection initialisation timeout") from error
-        while await self._handle_next():
-            pass
+        with self._door.sessions.opened(cast("Principal", self._principal), self._end):
+            while await self._handle_next():
+                pass
+
+    def _end(self) -> None:
+        """Send the client away: its key is worth nothing any more."""
+        if self._task is not None and not self._revoked:
+            self._revoked = True
+            self._task.cancel()
 
     async def _handle_next(self) -> bool:
         message = await self._receive()

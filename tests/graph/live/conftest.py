@@ -91,7 +91,7 @@ def dial(server) -> Callable[..., Any]:
 @pytest.fixture
 def connect(server) -> Callable[..., Any]:
     """As an admin, acknowledged."""
-    return lambda **options: dialled(server.url, key=server.key, **options)
+    return lambda **options: dialled(server.url, **{"key": server.key, **options})
 
 
 async def post_to(server, query: str, **variables: Any) -> dict[str, Any]:

@@ -16,10 +16,12 @@ from app.runtime.settings import Settings
 from app.store.models.codes import JobStatus
 from graph.context import Services
 from graph.live.feeds import Feeds
+from graph.live.sessions import Sessions
 from graph.live.stream import StreamDoor
 from graph.operations import Operations
 from graph.schema import GraphSchema
 
+NO_SESSIONS = Sessions(lambda _key_ids: asyncio.sleep(0, set()))
 EVENTS = {"Accept": "text/event-stream"}
 FOLLOW = "subscription ($id: ID!) { testResults(testId: $id, maxPerSecond: 20) { totals { exposed } } }"
 JOB = "subscription ($id: ID!) { job(id: $id) { status } }"
@@ -135,7 +137,7 @@ async def test_comments_keep_it_alive_and_the_job_s_end_completes_it(
     schema: GraphSchema, services: Services, settings: Settings, feeds: Feeds, clock: ManualClock
 ) -> None:
     made = await services.jobs.create("training", {}, at=clock.now())
-    door = StreamDoor(Operations(schema, settings), services, feeds, keep_alive_seconds=0.05)
+    door = StreamDoor(Operations(schema, settings), services, feeds, sessions=NO_SESSIONS, keep_alive_seconds=0.05)
     told = await opened(door, made.id)
     assert await anext(told) == b'event: next\ndata: {"data":{"job":{"status":"QUEUED"}}}\n\n'
     assert [await anext(told) for _ in range(3)] == [b":\n\n"] * 3
@@ -149,7 +151,7 @@ async def test_a_server_that_stops_breaks_it_off_without_completing(
     schema: GraphSchema, services: Services, settings: Settings, feeds: Feeds, clock: ManualClock
 ) -> None:
     made = await services.jobs.create("training", {}, at=clock.now())
-    door = StreamDoor(Operations(schema, settings), services, feeds)
+    door = StreamDoor(Operations(schema, settings), services, feeds, sessions=NO_SESSIONS)
     told = await opened(door, made.id)
     await anext(told)
     door.interrupt()
