@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime, time
 from hashlib import blake2b
 from typing import cast
 
@@ -13,7 +13,7 @@ from app.ingestion.checking import LATEST_AHEAD, check, to_micros, to_properties
 from app.ingestion.counters import count, count_commit
 from app.ingestion.exposures import Deciding, Undecided, decide_exposures
 from app.ingestion.references import KnownUsers, References, find_references, unknown_user
-from app.ingestion.rejections import Receipt, Rejected, Rejection
+from app.ingestion.rejections import DropReason, Receipt, Rejected, Rejection
 from app.ingestion.writer import GroupCommit
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
@@ -92,7 +92,7 @@ class Ingestion:
         appended = await self._store.append(merged.drafts)
         count_commit(len(merged.drafts))
         await self._announce(appended)
-        return [merged.receipt(number, appended.duplicates) for number in range(len(requests))]
+        return [merged.receipt(number, appended) for number in range(len(requests))]
 
     async def _announce(self, appended: Appended) -> None:
         if self._broadcast is None:
@@ -147,11 +147,17 @@ class Merged:
         self.drafts += [self._draft(key, event) for key, event in new]
         self._requests.append((request, slice(start, len(self.drafts)), len(request.events) - len(new)))
 
-    def receipt(self, number: int, duplicates: set[object]) -> Receipt:
-        """Return a request's receipt, given the keys that were in the database already."""
+    def receipt(self, number: int, appended: Appended) -> Receipt:
+        """Return a request's receipt, given what came of storing its events."""
         request, stored, repeated = self._requests[number]
-        known = sum(draft[0] in duplicates for draft in self.drafts[stored]) if duplicates else 0
-        return _receipt(request, accepted=stored.stop - stored.start - known, duplicates=repeated + known)
+        drafts = self.drafts[stored]
+        if appended.kept_from is not None:
+            first = datetime.combine(appended.kept_from, time(), UTC)
+            _drop_old(request, first)
+            drafts = [draft for draft in drafts if cast("datetime", draft[1]) >= first]
+            repeated = len(request.events) - len(drafts)
+        known = sum(draft[0] in appended.duplicates for draft in drafts) if appended.duplicates else 0
+        return _receipt(request, accepted=len(drafts) - known, duplicates=repeated + known)
 
     def _draft(self, key: object, event: IncomingEvent) -> EventDraft:
         campaign, merchant, offer = self._campaigns[event.campaign_id]
@@ -188,6 +194,13 @@ def _drop_faults(request: Request, references: References) -> None:
     for index, event in list(request.events.items()):
         if (event.campaign_id is not None or event.test_id is not None) and (fault := references.fault(event)):
             request.drop(index, fault)
+
+
+def _drop_old(request: Request, first: datetime) -> None:
+    message = f"Events from before {first:%Y-%m-%d} are no longer kept, and are not taken in any more: leave them out."
+    for index, event in list(request.events.items()):
+        if event.occurred_at < first:
+            request.drop(index, Rejection(DropReason.NO_LONGER_KEPT, message, "occurredAt", event.id))
 
 
 def _drop_unknown_users(request: Request, users: Mapping[str, int]) -> None:

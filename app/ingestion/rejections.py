@@ -36,6 +36,7 @@ class DropReason(StrEnum):
     UNKNOWN_MERCHANT = "unknown_merchant"
     INVALID_ROW = "invalid_row"
     NOT_IN_TEST = "not_in_test"
+    NO_LONGER_KEPT = "no_longer_kept"
 
 
 STEPS = {
@@ -57,6 +58,7 @@ STEPS = {
     DropReason.UNKNOWN_MERCHANT: Step.RESOLVE,
     DropReason.INVALID_ROW: Step.STORE,
     DropReason.NOT_IN_TEST: Step.RESOLVE,
+    DropReason.NO_LONGER_KEPT: Step.STORE,
 }
 """At which step each reason drops an event."""
 

@@ -1,8 +1,8 @@
 """Storing events: each sender's id once, with the totals that count it, in one durable transaction."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 from operator import itemgetter
 from typing import cast
 
@@ -63,11 +63,15 @@ class CampaignReference:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What came of storing events: the keys that were there already, and whose totals changed."""
+    """What came of storing events: the keys that were there already, and whose totals changed.
+
+    Events from before `kept_from` were not stored; None where none was.
+    """
 
     duplicates: set[object]
     tests: set[int]
     campaigns: set[int]
+    kept_from: date | None = None
 
 
 NOTHING_APPENDED = Appended(set(), set(), set())
@@ -124,9 +128,13 @@ class EventStore:
         return await retrying(lambda: self._append(drafts), before_retry=self._partitions.forget)
 
     async def _append(self, drafts: Sequence[EventDraft]) -> Appended:
+        kept_from = await self._partitions.ensure([cast("datetime", draft[1]) for draft in drafts])
+        if kept_from is not None:
+            first = datetime.combine(kept_from, time(), UTC)
+            drafts = [draft for draft in drafts if cast("datetime", draft[1]) >= first]
+            return replace(await self._append(drafts) if drafts else NOTHING_APPENDED, kept_from=kept_from)
         keys = [draft[0] for draft in drafts]
         times = [draft[1] for draft in drafts]
-        await self._partitions.ensure(cast("list[datetime]", times))
         async with self._database.transaction() as connection:
             await unit_metrics.share_tests(connection)
             duplicates = await _add_keys(connection, keys, times)

@@ -18,6 +18,9 @@ JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'event'::regclass AND c.oid = to_regclass($1)
 """
 
+KEPT_FROM = "SELECT kept_from FROM event_retention"
+"""The first day whose events are kept; nothing where none was ever dropped."""
+
 MONTHS = """
 SELECT c.relname FROM pg_inherits i
 JOIN pg_class c ON c.oid = i.inhrelid
@@ -48,11 +51,13 @@ class EventPartitions:
         self._database = database
         self._known: set[date] = set()
 
-    async def ensure(self, times: Collection[datetime]) -> None:
-        """Make the months of these times that do not exist yet."""
+    async def ensure(self, times: Collection[datetime]) -> date | None:
+        """Make the months of these times that do not exist yet.
+
+        Return the first day whose events are kept, where some of the times lie before it: their months are not made.
+        """
         missing = _months_of(times) - self._known
-        if missing:
-            await self._make(sorted(missing))
+        return await self._make(sorted(missing)) if missing else None
 
     def forget(self) -> None:
         """Look again at the next batch: a month may have been dropped by another process."""
@@ -63,12 +68,15 @@ class EventPartitions:
         rows = await self._database.fetch(MONTHS)
         return [date(int(name[6:10]), int(name[11:13]), 1) for (name,) in rows]
 
-    async def _make(self, months: list[date]) -> None:
+    async def _make(self, months: list[date]) -> date | None:
         async with self._database.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITION_LOCK)
-            for month in months:
+            kept_from = await connection.fetchval(KEPT_FROM)
+            kept = [month for month in months if kept_from is None or month >= kept_from]
+            for month in kept:
                 await _make_month(connection, month)
-        self._known.update(months)
+        self._known.update(kept)
+        return kept_from if len(kept) < len(months) else None
 
 
 def _months_of(times: Collection[datetime]) -> set[date]:
