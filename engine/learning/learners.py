@@ -1,0 +1,97 @@
+"""scikit-learn's learners, as they are used here; the only module that imports them, and only when one is fitted.
+
+Leaves hold 50 rows where rows are many, so that a leaf's mean is a probability; each tree sees at most 20,000 rows,
+which keeps 100,000 rows to seconds. Boosting runs on one thread: its threads wait by spinning, and on a busy machine
+take many times as long.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from engine.arrays import FloatArray
+
+TREES = 100
+FOREST_SAMPLES = 20_000
+BOOSTING_ROUNDS = 100
+LEAST_LEAF, MOST_LEAF, ROWS_A_LEAF = 10, 50, 200
+
+
+class Learner(StrEnum):
+    """What learns."""
+
+    RANDOM_FOREST = "RANDOM_FOREST"
+    GRADIENT_BOOSTING = "GRADIENT_BOOSTING"
+
+
+def fit_learner(learner: Learner, rows: FloatArray, outcomes: FloatArray, *, seed: int, jobs: int) -> Any:
+    """Return scikit-learn's estimator of the probability of an outcome.
+
+    Parameters
+    ----------
+    learner : which
+    rows : features, shape (n, d)
+    outcomes : 0 or 1, shape (n,), both of them among them
+    seed : of the forest's draws
+    jobs : the forest's threads, at least 1
+
+    Returns
+    -------
+    RandomForestRegressor, or HistGradientBoostingClassifier
+    """
+    if learner is Learner.RANDOM_FOREST:
+        return fit_forest(rows, outcomes, seed=seed, jobs=jobs)
+    return _fit_boosting(rows, outcomes, seed=seed)
+
+
+def predict_learner(learner: Learner, estimator: Any, rows: FloatArray) -> FloatArray:
+    """Return the estimator's probabilities, in [0, 1]: shape (n,)."""
+    if not len(rows):
+        return np.zeros(0)
+    if learner is Learner.RANDOM_FOREST:
+        return np.clip(np.asarray(estimator.predict(rows), dtype=np.float64), 0.0, 1.0)
+    with _one_thread():
+        return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
+
+
+def fit_forest(rows: FloatArray, targets: FloatArray, *, seed: int, jobs: int, leaf: int | None = None) -> Any:
+    """Return a RandomForestRegressor of the mean of any targets, shape (n,), given rows of shape (n, d)."""
+    import sklearn.ensemble as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
+
+    ensemble: Any = untyped
+    return ensemble.RandomForestRegressor(
+        n_estimators=TREES,
+        min_samples_leaf=_leaf(len(rows)) if leaf is None else leaf,
+        max_features=0.5,
+        max_samples=min(len(rows), FOREST_SAMPLES),
+        n_jobs=jobs,
+        random_state=seed,
+    ).fit(rows, targets)
+
+
+def _fit_boosting(rows: FloatArray, outcomes: FloatArray, *, seed: int) -> Any:
+    import sklearn.ensemble as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
+
+    ensemble: Any = untyped
+    estimator = ensemble.HistGradientBoostingClassifier(
+        max_iter=BOOSTING_ROUNDS,
+        learning_rate=0.05,
+        max_leaf_nodes=15,
+        min_samples_leaf=_leaf(len(rows)),
+        early_stopping=False,
+        random_state=seed,
+    )
+    with _one_thread():
+        return estimator.fit(rows, outcomes)
+
+
+def _leaf(rows: int) -> int:
+    return min(max(rows // ROWS_A_LEAF, LEAST_LEAF), MOST_LEAF)
+
+
+def _one_thread() -> Any:
+    import threadpoolctl as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
+
+    threads: Any = untyped
+    return threads.threadpool_limits(limits=1, user_api="openmp")

@@ -1,0 +1,41 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import expit
+
+from engine.learning.learners import Learner, fit_forest, fit_learner, predict_learner
+
+
+def rows(seed: int = 1, count: int = 6_000) -> tuple[np.ndarray, np.ndarray]:
+    features = np.random.default_rng(seed).normal(size=(count, 2))
+    return features, expit(features[:, 0] - 1.0)
+
+
+@pytest.mark.parametrize("learner", list(Learner))
+def test_learners_find_the_probability(learner: Learner) -> None:
+    features, chances = rows()
+    outcomes = (np.random.default_rng(2).random(len(chances)) < chances).astype(float)
+    estimator = fit_learner(learner, features, outcomes, seed=1, jobs=1)
+    unseen, truth = rows(3, 1_000)
+    found = predict_learner(learner, estimator, unseen)
+    assert np.abs(found - truth).mean() < 0.05
+    assert predict_learner(learner, estimator, unseen[:0]).shape == (0,)
+
+
+def test_the_seed_decides() -> None:
+    features, chances = rows()
+    first, again, other = (
+        fit_forest(features, chances, seed=seed, jobs=2).predict(features[:50]) for seed in (1, 1, 2)
+    )
+    assert_allclose(first, again, rtol=1e-12)  # threads add up in any order
+    assert (first != other).any()
+
+
+def test_scikit_learn_waits_until_something_is_fitted() -> None:
+    modules = "engine.learning.response, engine.learning.features, engine.learning.affinity"
+    script = f"import sys, {modules}; print([n for n in ('sklearn', 'threadpoolctl') if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
