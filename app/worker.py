@@ -13,6 +13,7 @@ from app.jobs.running import JobRunner
 from app.jobs.schedule import appointments
 from app.jobs.tasks import tasks
 from app.jobs.worker import Worker, working
+from app.operations.upkeep import Upkeep
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.logging import configure_logging
@@ -77,7 +78,7 @@ async def _work(settings: Settings, stopping: asyncio.Event) -> None:
     broadcast = PostgresBroadcast(database)
     try:
         await broadcast.start()
-        worker = assembled(database, broadcast, SystemClock(), heartbeat_seconds=settings.job_heartbeat_seconds)
+        worker = assembled(database, broadcast, SystemClock(), settings)
         log.info("worker_ready")
         await working(worker, stopping)
     finally:
@@ -85,7 +86,7 @@ async def _work(settings: Settings, stopping: asyncio.Event) -> None:
         await database.close()
 
 
-def assembled(database: Database, broadcast: Broadcast, clock: Clock, *, heartbeat_seconds: float) -> Worker:
+def assembled(database: Database, broadcast: Broadcast, clock: Clock, settings: Settings) -> Worker:
     """Put a worker together."""
     queue = JobQueue(database, broadcast)
     reallocating = Reallocating(
@@ -96,13 +97,14 @@ def assembled(database: Database, broadcast: Broadcast, clock: Clock, *, heartbe
         broadcast=broadcast,
         clock=clock,
     )
-    known = tasks(reallocating=reallocating)
+    upkeep = Upkeep(database, clock=clock, keep_months=settings.keep_event_months)
+    known = tasks(reallocating=reallocating, upkeep=upkeep)
     return Worker(
         database,
         JobRunner(queue, known, broadcast=broadcast, clock=clock),
         kinds=known,
         appointments=appointments(queue, reallocating=reallocating, clock=clock),
-        heartbeat_seconds=heartbeat_seconds,
+        heartbeat_seconds=settings.job_heartbeat_seconds,
     )
 
 

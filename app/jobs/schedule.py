@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.abtests.reallocating import Reallocating
-from app.jobs.tasks import REALLOCATE
+from app.jobs.tasks import DROP_OLD_EVENTS, FOLD_TOTALS, REALLOCATE
 from app.runtime.clock import Clock
 from app.store.queue import JobQueue
 
@@ -28,10 +28,18 @@ def appointments(queue: JobQueue, *, reallocating: Reallocating, clock: Clock) -
         if await reallocating.count_due():
             await queue.add(REALLOCATE, {}, once=REALLOCATE, at=clock.now())
 
+    async def fold_totals() -> None:
+        await queue.add(FOLD_TOTALS, {}, once=FOLD_TOTALS, at=clock.now())
+
+    async def drop_old_events() -> None:
+        await queue.add(DROP_OLD_EVENTS, {}, once=DROP_OLD_EVENTS, at=clock.now())
+
     async def clean() -> None:
         await queue.clean(before=clock.now() - timedelta(days=KEPT_DAYS))
 
     return [
         Appointment(name="reallocate", times="* * * * *", do=reallocate),
         Appointment(name="clean-jobs", times="17 3 * * *", do=clean),
+        Appointment(name="fold-totals", times="27 3 * * *", do=fold_totals),
+        Appointment(name="drop-old-events", times="37 3 * * *", do=drop_old_events),
     ]

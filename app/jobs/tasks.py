@@ -4,8 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from app.abtests.reallocating import Reallocating
+from app.operations.upkeep import Upkeep
 
 REALLOCATE = "reallocate"
+FOLD_TOTALS = "fold_totals"
+DROP_OLD_EVENTS = "drop_old_events"
 
 type Told = Callable[[float, str], Awaitable[object]]
 """Told how far a task is, a fraction, and in words; ends the task where somebody cancelled it."""
@@ -13,10 +16,16 @@ type Task = Callable[[Mapping[str, Any], Told], Awaitable[Mapping[str, Any] | No
 """Does the work that its arguments name, and returns what is worth keeping of it."""
 
 
-def tasks(*, reallocating: Reallocating) -> dict[str, Task]:
+def tasks(*, reallocating: Reallocating, upkeep: Upkeep) -> dict[str, Task]:
     """Return the tasks by kind."""
 
     async def reallocate(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
         return {"tests": await reallocating.reallocate_due(told=told)}
 
-    return {REALLOCATE: reallocate}
+    async def fold_totals(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
+        return {"rows": await upkeep.fold_totals(told=told)}
+
+    async def drop_old_events(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
+        return {"months": await upkeep.drop_old_events(told=told)}
+
+    return {REALLOCATE: reallocate, FOLD_TOTALS: fold_totals, DROP_OLD_EVENTS: drop_old_events}

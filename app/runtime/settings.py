@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     job_heartbeat_seconds: float = Field(
         15.0, ge=1.0, le=3600.0, description="Silence after which a job's worker is taken for dead and it is run again"
     )
+    keep_event_months: int | None = Field(
+        None, ge=1, le=1200, description="Whole months of events kept before the present one; all where not set"
+    )
 
     # limits
     max_request_bytes: int = Field(1_000_000, ge=1, description="Largest GraphQL request body, in bytes")
