@@ -192,6 +192,65 @@ def moved_fraction(before: NDArray[np.int16], after: NDArray[np.int16]) -> float
     return int(np.count_nonzero(before != after)) / before.size
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One unit's own parts of the 10,000 positions, where each unit has its own probabilities.
+
+    Attributes
+    ----------
+    starts, ends : of each variant's part, start <= position < end
+    """
+
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def variant_at(self, position: int) -> int | None:
+        """Return the variant at a position; None where there is none."""
+        for variant, end in enumerate(self.ends):
+            if position < end:
+                return variant if position >= self.starts[variant] else None
+        return None
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """The exact probability of each variant among covered positions, to be logged; zeros where none is covered."""
+        lengths = [end - start for start, end in zip(self.starts, self.ends, strict=True)]
+        total = sum(lengths) or 1
+        return tuple(length / total for length in lengths)
+
+
+def parts(probabilities: Sequence[float], *, coverage: float = 1.0) -> Parts:
+    """Return one unit's parts: its probabilities in ten-thousandths, as a contextual bandit gives them.
+
+    Parameters
+    ----------
+    probabilities : of each variant, each at least 0, their sum 1
+    coverage : the fraction of all units that take part, in (0, 1]; ends move with it, starts never do
+
+    Raises
+    ------
+    InvalidInput
+        the probabilities are none, or the coverage is outside its range
+    """
+    _check(probabilities, coverage)
+    ends = list(itertools.accumulate(probabilities, initial=0.0))
+    starts = [_position(start) for start in ends[:-1]]
+    if coverage == 1.0:
+        return Parts(starts=tuple(starts), ends=(*starts[1:], POSITIONS))
+    inside = [_position(start + coverage * own) for start, own in zip(ends[:-1], probabilities, strict=True)]
+    return Parts(starts=tuple(starts), ends=tuple(inside))
+
+
+def position_of_unit(seed: str) -> Callable[[str], int]:
+    """Return the function from a unit's id to its position, by the version 2 hash, in [0, 10_000)."""
+    return outcome_of_unit(range(POSITIONS), seed=seed)
+
+
+def _position(place: float) -> int:
+    """Return the first position at or beyond a place; what rounding added to a sum is taken off."""
+    return min(math.ceil(round(place * POSITIONS, 6)), POSITIONS)
+
+
 def choose(places: FloatArray, probabilities: FloatArray) -> NDArray[np.intp]:
     """Return the variant of each unit where each has its own probabilities, as a contextual bandit gives.
 

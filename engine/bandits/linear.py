@@ -6,14 +6,14 @@ and suffice for the posterior, so that a context's probabilities come from total
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 
 from engine.arrays import FloatArray, IntArray
-from engine.bandits.best_arm import best_arm_probabilities
+from engine.bandits.normal_best import best_of_normals
 from engine.bandits.policy import apply_floor, default_floor
-from engine.bayesian.marginals import StudentMarginals
 from engine.errors import InvalidInput, NotEnoughData
 from engine.levels import normal_cdf
 
@@ -90,38 +90,51 @@ class LinearTotals:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LinearPosterior:
     """What is known of each arm's coefficients; made once a policy version, asked for every context.
 
     Attributes
     ----------
     coefficients : posterior means: shape (k, d)
-    covariances : posterior covariances: shape (k, d, d)
+    precisions : inverses of the posterior covariances: shape (k, d, d)
     """
 
     coefficients: FloatArray
-    covariances: FloatArray
+    precisions: FloatArray
+
+    @property
+    def covariances(self) -> FloatArray:
+        """Posterior covariances: shape (k, d, d)."""
+        return np.linalg.inv(self.precisions)
 
     def weights(self, contexts: FloatArray) -> FloatArray:
         """Return P(best) of each arm for each context, before the floor: shape (n, k) for contexts of shape (n, d)."""
         means, deviations = self.values(contexts)
         if means.shape[-1] == 2:
             return _best_of_two(means, deviations)
-        freedom = np.full(means.shape, np.inf)
-        return best_arm_probabilities(StudentMarginals(location=means, scale=deviations, freedom=freedom))
+        return best_of_normals(means, deviations)
 
     def values(self, contexts: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the mean and standard deviation of each arm's expected reward: shapes (n, k) for (n, d) contexts."""
-        if contexts.ndim != 2 or contexts.shape[1] != self.coefficients.shape[1] or not np.isfinite(contexts).all():
-            raise InvalidInput(
-                f"Contexts need shape (n, {self.coefficients.shape[1]}) and finite values: correct them."
-            )
-        variances = np.einsum("nd,kde,ne->nk", contexts, self.covariances, contexts, optimize=True)
-        return contexts @ self.coefficients.T, np.sqrt(variances)
+        arms, features = self.coefficients.shape
+        if contexts.ndim != 2 or contexts.shape[1] != features or not np.isfinite(contexts).all():
+            raise InvalidInput(f"Contexts need shape (n, {features}) and finite values: correct them.")
+        found = contexts @ self._stacked
+        roots = found[:, arms:].reshape(len(contexts), arms, features)
+        return found[:, :arms], np.sqrt(np.einsum("nkd,nkd->nk", roots, roots))
+
+    @cached_property
+    def _stacked(self) -> FloatArray:
+        """The means and, under each other, roots of the covariances: one product says all of a context."""
+        features = self.coefficients.shape[1]
+        roots = np.linalg.cholesky(self.covariances)  # x' C x is the square of (x' root)
+        return np.concatenate([self.coefficients.T, roots.transpose(1, 0, 2).reshape(features, -1)], axis=1)
 
 
-def fit(totals: LinearTotals, *, ridge: float = 1.0, noise: float | None = None) -> LinearPosterior:
+def fit(
+    totals: LinearTotals, *, ridge: float = 1.0, noise: float | None = None, prior: FloatArray | None = None
+) -> LinearPosterior:
     """Return the posterior of each arm's coefficients.
 
     Parameters
@@ -129,11 +142,12 @@ def fit(totals: LinearTotals, *, ridge: float = 1.0, noise: float | None = None)
     totals : of k arms and d features
     ridge : prior precision of each coefficient, in units of the noise's, positive
     noise : standard deviation of a reward around its expectation, positive; from the residuals where not given
+    prior : b, prior mean of the coefficients: shape (d,); zeros where not given
 
     Returns
     -------
-    normal with mean (X'X + ridge I)^-1 X'y and covariance noise**2 (X'X + ridge I)^-1: Agrawal and Goyal (2013),
-    "Thompson sampling for contextual bandits with linear payoffs", algorithm 1, one regression an arm
+    normal with mean (X'X + ridge I)^-1 (X'y + ridge b) and covariance noise**2 (X'X + ridge I)^-1: Agrawal and Goyal
+    (2013), "Thompson sampling for contextual bandits with linear payoffs", algorithm 1, one regression an arm
 
     Raises
     ------
@@ -142,12 +156,14 @@ def fit(totals: LinearTotals, *, ridge: float = 1.0, noise: float | None = None)
     """
     if not 0.0 < ridge < math.inf:
         raise InvalidInput(f"The ridge is {ridge}: pass a positive number.")
-    inverse = np.linalg.inv(totals.squares + ridge * np.eye(totals.squares.shape[-1]))
-    coefficients = np.einsum("kde,ke->kd", inverse, totals.products)
+    features = totals.squares.shape[-1]
+    scatter = totals.squares + ridge * np.eye(features)
+    believed = np.zeros(features) if prior is None else ridge * prior
+    coefficients = np.linalg.solve(scatter, (totals.products + believed)[..., None])[..., 0]
     variance = _noise_variance(totals, coefficients) if noise is None else noise * noise
     if not 0.0 < variance < math.inf:
         raise NotEnoughData("The rewards do not vary around the fit: allocate evenly until they do, or pass the noise.")
-    return LinearPosterior(coefficients=coefficients, covariances=variance * inverse)
+    return LinearPosterior(coefficients=coefficients, precisions=scatter / variance)
 
 
 def contextual_probabilities(

@@ -15,6 +15,8 @@ from engine.assignment.allocation import (
     assign,
     choose,
     moved_fraction,
+    parts,
+    position_of_unit,
     variant_of_unit,
     variant_probabilities,
     variant_ranges,
@@ -129,6 +131,40 @@ def test_holdout_fraction() -> None:
 def test_who_moves_when_weights_change() -> None:
     assert moved_fraction(variant_table([0.5, 0.5]), variant_table([0.4, 0.6])) == pytest.approx(0.1)
     assert moved_fraction(variant_table([0.5, 0.5]), variant_table([0.5, 0.5])) == 0.0
+
+
+@given(
+    st.lists(st.floats(0.001, 1.0), min_size=2, max_size=8),
+    st.sampled_from([1.0, 0.5, 0.1]),
+    st.sampled_from(["a", "spring", "ümlaut"]),
+)
+def test_parts_are_the_probabilities_in_ten_thousandths(weights: list[float], coverage: float, unit: str) -> None:
+    shares = [weight / math.fsum(weights) for weight in weights]
+    own = parts(shares, coverage=coverage)
+    places = [own.variant_at(position) for position in range(10_000)]
+    covered = [place for place in places if place is not None]
+    assert len(covered) / 10_000 == pytest.approx(coverage, abs=1e-4 * len(shares))
+    counted = [covered.count(variant) / len(covered) for variant in range(len(shares))]
+    assert own.probabilities == pytest.approx(counted, abs=1e-12)
+    assert own.probabilities == pytest.approx(shares, abs=2e-4 * len(shares) / coverage)
+    assert position_of_unit("seed")(unit) == round(hash_fraction(unit, seed="seed") * 10_000)
+
+
+def test_parts_are_those_of_a_table_where_all_units_have_the_same() -> None:
+    weights = [0.04, 0.04, 0.84, 0.04, 0.04]
+    table = variant_table(weights)
+    own = parts(weights)
+    assert [own.variant_at(position) for position in range(10_000)] == table.tolist()
+    assert own.probabilities == pytest.approx(weights)
+
+
+def test_raising_coverage_keeps_whoever_is_in() -> None:
+    few, many = (parts([0.3, 0.7], coverage=coverage) for coverage in (0.2, 0.6))
+    for position in range(10_000):
+        if (variant := few.variant_at(position)) is not None:
+            assert many.variant_at(position) == variant
+    with pytest.raises(InvalidInput, match="sum to"):
+        parts([0.3, 0.3])
 
 
 def test_choose_by_each_units_own_probabilities() -> None:

@@ -45,6 +45,18 @@ def test_ridge_against_the_augmented_regression() -> None:
     assert_allclose(posterior.covariances[0], 0.25 * np.linalg.inv(design.T @ design), rtol=1e-9)
 
 
+def test_a_prior_mean_is_what_an_arm_without_units_is_believed_to_earn() -> None:
+    contexts, arms, rewards = served(np.random.default_rng(8), units=60)
+    only = arms != 2
+    prior = np.array([7.0, 0.0, 0.0])
+    posterior = fit(totals_of(contexts[only], arms[only], rewards[only]), ridge=4.0, noise=0.5, prior=prior)
+    assert_allclose(posterior.coefficients[2], prior)
+    assert_allclose(posterior.covariances[2], 0.25 / 4.0 * np.eye(3))
+    design = np.vstack([contexts[arms == 0], 2.0 * np.eye(3)])
+    expected = np.linalg.lstsq(design, np.concatenate([rewards[arms == 0], 2.0 * prior]))[0]
+    assert_allclose(posterior.coefficients[0], expected, rtol=1e-9)
+
+
 def test_probabilities_are_how_often_the_draws_say_best() -> None:
     rng = np.random.default_rng(3)
     posterior = fit(totals_of(*served(rng, units=60)))
@@ -64,7 +76,7 @@ def test_probabilities_are_how_often_the_draws_say_best() -> None:
 
 def test_two_arms_in_closed_form_agree_with_quadrature() -> None:
     rng = np.random.default_rng(4)
-    posterior = LinearPosterior(coefficients=rng.normal(size=(2, 3)), covariances=np.stack([np.eye(3), 4 * np.eye(3)]))
+    posterior = LinearPosterior(coefficients=rng.normal(size=(2, 3)), precisions=np.stack([np.eye(3), np.eye(3) / 4]))
     contexts = rng.normal(size=(20, 3))
     means, deviations = posterior.values(contexts)
     normals = StudentMarginals(location=means, scale=deviations, freedom=np.full(means.shape, np.inf))
