@@ -16,7 +16,10 @@ type Told = Callable[[float, str], Awaitable[object]]
 
 
 class Upkeep:
-    """Folding and retention, at the time of a clock. `keep_months`: whole months kept before this one; None keeps all."""
+    """Folding and retention, at the time of a clock.
+
+    `keep_months` is how many whole months before the present one keep their events; None keeps all.
+    """
 
     def __init__(self, database: Database, *, clock: Clock, keep_months: int | None) -> None:
         self._folding = TotalsFolding(database)

@@ -34,21 +34,32 @@ SELECT DISTINCT user_id FROM event WHERE test_id = $1 AND type = 8 AND user_id >
 """
 EXPOSED_SINCE = "SELECT DISTINCT user_id FROM event WHERE test_id = $1 AND type = 8 AND occurred_at >= $2"
 
-# The (test, user) pairs that new events can change: exposures, and metric events near an exposure already known.
+# The (test, user) pairs that new events can change: exposures, and metric events near an exposure already known. Units
+# that retention has taken events of stay as they are: recomputed from what is left, they would lose what they did.
 AFFECTED_PAIRS = """
 WITH incoming AS (
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::timestamptz[])
         AS e(user_id, test_id, type, occurred_at)
+),
+affected AS (
+    SELECT e.test_id, e.user_id FROM incoming e WHERE e.type = 8 AND e.test_id IS NOT NULL
+    UNION
+    SELECT a.test_id, a.user_id
+    FROM incoming e
+    JOIN ab_test_assignment a ON a.user_id = e.user_id AND a.first_exposed_at IS NOT NULL
+    JOIN ab_test_metric m ON m.test_id = a.test_id AND e.type IN (m.event, m.denominator)
+    WHERE (e.test_id IS NULL OR e.test_id = a.test_id)
+      AND e.occurred_at >= a.first_exposed_at - make_interval(hours => m.window_hours)
+      AND e.occurred_at < a.first_exposed_at + make_interval(hours => m.window_hours)
 )
-SELECT e.test_id, e.user_id FROM incoming e WHERE e.type = 8 AND e.test_id IS NOT NULL
-UNION
-SELECT a.test_id, a.user_id
-FROM incoming e
-JOIN ab_test_assignment a ON a.user_id = e.user_id AND a.first_exposed_at IS NOT NULL
-JOIN ab_test_metric m ON m.test_id = a.test_id AND e.type IN (m.event, m.denominator)
-WHERE (e.test_id IS NULL OR e.test_id = a.test_id)
-  AND e.occurred_at >= a.first_exposed_at - make_interval(hours => m.window_hours)
-  AND e.occurred_at < a.first_exposed_at + make_interval(hours => m.window_hours)
+SELECT p.test_id, p.user_id
+FROM affected p
+WHERE NOT EXISTS (
+    SELECT FROM event_retention r
+    JOIN ab_test_assignment a ON a.test_id = p.test_id AND a.user_id = p.user_id
+    JOIN ab_test_metric m ON m.test_id = p.test_id
+    WHERE a.first_exposed_at < r.kept_from::timestamp AT TIME ZONE 'UTC' + make_interval(hours => m.window_hours)
+)
 """
 
 # First exposure by occurred_at within the test's run; ties by the event's key. A pair without one loses its row.

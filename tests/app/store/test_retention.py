@@ -126,3 +126,48 @@ async def test_a_month_goes_while_others_are_read_and_written(database, ingestio
         assert receipt.accepted == 1
     await asyncio.wait_for(dropping, 20)
     assert await EventPartitions(database).months() == [NOVEMBER, DECEMBER]
+
+
+TEST = """
+    INSERT INTO ab_test (id, key, name, seed, status, started_at) VALUES
+        (1, 'welcome', 'Welcome', 'welcome', 'RUNNING', '2025-10-01');
+    INSERT INTO ab_test_variant (test_id, key, name, position, is_control, weight) VALUES
+        (1, 'control', 'Control', 0, true, 1);
+    INSERT INTO ab_test_metric (test_id, key, name, position, kind, event, window_hours) VALUES
+        (1, 'conversion', 'Conversion', 0, 'CONVERSION', 6, 720)
+"""
+
+
+def _event(id_: str, kind: str, day: date, user: str) -> dict:
+    exposed = {"testId": "welcome", "variantKey": "control", "probability": 1.0} if kind == "EXPOSED" else {}
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    return {"id": id_, "type": kind, "occurredAt": at, "userId": user, **exposed}
+
+
+async def test_units_that_lost_events_stay_as_they_were_and_the_others_go_on(database, clock):
+    await database.execute(TEST)
+    ingestion = Ingestion(EventStore(database), clock)
+    late, soon = date(2025, 11, 28), date(2025, 12, 31)
+    events = [
+        _event("old", "EXPOSED", late, "old"),
+        _event("bought", "CONVERTED", date(2025, 11, 29), "old"),
+        _event("new", "EXPOSED", soon, "new"),
+    ]
+    assert (await ingestion.record(read_mappings(events))).accepted == 3
+    await _drop_before(database, DECEMBER)
+    again = [
+        _event("again", "EXPOSED", date(2025, 12, 2), "old"),
+        _event("more", "CONVERTED", date(2025, 12, 3), "old"),
+        _event("first", "CONVERTED", soon, "new"),
+    ]
+    assert (await ingestion.record(read_mappings(again))).accepted == 3
+    values = dict(
+        await database.fetch("SELECT external_id, value FROM unit_metric u JOIN app_user a ON a.id = u.user_id")
+    )
+    assert values == {"old": 1, "new": 1}
+    exposed = await database.fetchval(
+        "SELECT first_exposed_at FROM ab_test_assignment a JOIN app_user u ON u.id = a.user_id "
+        "WHERE external_id = 'old'"
+    )
+    assert exposed.date() == late
+    assert tuple(await database.fetchrow("SELECT sum(exposed), sum(converted) FROM test_totals")) == (2, 2)
