@@ -104,8 +104,13 @@ def _by(estimator: Estimator, definition: TestDefinition, batches: Sequence[Batc
         return Estimated(definition=definition, estimator=estimator, unavailable=words, warning=warning)
     control = definition.control.position
     try:
-        log = batch_log(definition, batches)
-        found = adaptive_estimates(log, estimator, level=definition.test.confidence_level, control=control)
+        found = adaptive_estimates(
+            batch_log(definition, batches),
+            estimator,
+            level=definition.test.confidence_level,
+            control=control,
+            conversions=definition.metrics[0].kind is MetricKind.CONVERSION,
+        )
     except EngineError as refusal:
         return Estimated(definition=definition, estimator=estimator, unavailable=str(refusal), warning=warning)
     return Estimated(definition=definition, estimator=estimator, estimates=found, warning=warning)

@@ -16,9 +16,16 @@ from typing import Self
 import numpy as np
 
 from engine.arrays import FloatArray, IntArray
+from engine.bandits.intervals import (
+    Intervals,
+    Moments,
+    difference_intervals,
+    difference_p_values,
+    value_intervals,
+)
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput, NoSupport, NotEnoughData
-from engine.levels import error_rate, two_sided_p, two_sided_quantile
+from engine.levels import error_rate, two_sided_quantile
 
 
 class Estimator(StrEnum):
@@ -92,20 +99,6 @@ class BatchLog:
         return cls(probabilities=probabilities, pulls=pulls, rewards=earned, squared_rewards=earned**2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Moments:
-    """Estimates of the arms' values, which are joint normal where the estimator is.
-
-    Attributes
-    ----------
-    values : shape (..., k), the metric's unit
-    covariances : shape (..., k, k), the metric's unit squared
-    """
-
-    values: FloatArray
-    covariances: FloatArray
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmDifference:
     """One arm against the control.
@@ -144,6 +137,7 @@ def adaptive_estimates(
     *,
     level: float = 0.95,
     control: int = 0,
+    conversions: bool = False,
     weighting: Weighting = Weighting.CONSTANT,
     floors: FloatArray | None = None,
 ) -> AdaptiveEstimates:
@@ -155,6 +149,7 @@ def adaptive_estimates(
     estimator : NAIVE to show what the means say; IPW is unbiased; AW_AIPW is the one whose intervals cover
     level : of the intervals, in (0, 1)
     control : index of the control
+    conversions : whether rewards are 0 or 1, so that intervals need not be symmetric: see engine.bandits.intervals
     weighting, floors : of AW_AIPW, as in moments
 
     Raises
@@ -165,17 +160,21 @@ def adaptive_estimates(
         a batch gave an arm no chance, so that IPW cannot say what it would have earned
     """
     found = moments(log, estimator, weighting=weighting, floors=floors)
-    variances = np.diagonal(found.covariances, axis1=-2, axis2=-1)
     if found.values.ndim != 1:
         raise InvalidInput("This log holds many tests: call it once a test, or use moments for all.")
-    if not (variances > 0.0).all():
+    if not (found.variances > 0.0).all():
         raise NotEnoughData("The rewards of an arm do not vary yet: wait for more, with the floor above 0.")
     z = two_sided_quantile(error_rate(level))
-    others = [arm for arm in range(found.values.size) if arm != control]
+    differences = difference_intervals(found, control=control, z=z, conversions=conversions)
+    p_values = difference_p_values(found, control=control, conversions=conversions)
     return AdaptiveEstimates(
         estimator=estimator,
-        values=tuple(_interval(value, variance, z) for value, variance in zip(found.values, variances, strict=True)),
-        differences=tuple(_difference(found, arm, control, z) for arm in others),
+        values=_estimates(value_intervals(found, z=z, conversions=conversions)),
+        differences=tuple(
+            ArmDifference(arm=arm, difference=difference, p_value=float(p_values[arm]))
+            for arm, difference in enumerate(_estimates(differences))
+            if arm != control
+        ),
     )
 
 
@@ -224,8 +223,8 @@ def past_means(log: BatchLog) -> FloatArray:
 def constant_rates(log: BatchLog) -> FloatArray:
     """Return each batch's share of the units left, n_t / (n_t + ... + n_T): shape (..., batches, 1).
 
-     The paper's constant allocation rates, for batches.
-    ."""
+    The paper's constant allocation rates, for batches.
+    """
     units = log.pulls.sum(axis=-1, keepdims=True)
     return _share_of_what_is_left(units)
 
@@ -307,17 +306,6 @@ def _share_of_what_is_left(values: FloatArray) -> FloatArray:
     return np.divide(values, left, out=np.zeros_like(values), where=left > 0.0)
 
 
-def _interval(value: float, variance: float, z: float) -> IntervalEstimate:
-    reach = z * float(np.sqrt(variance))
-    return IntervalEstimate(point=float(value), low=float(value) - reach, high=float(value) + reach)
-
-
-def _difference(found: Moments, arm: int, control: int, z: float) -> ArmDifference:
-    covariances = found.covariances
-    variance = float(covariances[arm, arm] + covariances[control, control] - 2.0 * covariances[arm, control])
-    difference = float(found.values[arm] - found.values[control])
-    return ArmDifference(
-        arm=arm,
-        difference=_interval(difference, variance, z),
-        p_value=two_sided_p(difference / float(np.sqrt(variance))),
-    )
+def _estimates(intervals: Intervals) -> tuple[IntervalEstimate, ...]:
+    ends = zip(intervals.point.tolist(), intervals.low.tolist(), intervals.high.tolist(), strict=True)
+    return tuple(IntervalEstimate(point=point, low=low, high=high) for point, low, high in ends)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from engine.arrays import FloatArray
-from engine.simulation.coverage import bandit_rows, best_curve, best_row, interval_rows
+from engine.simulation.bandit_coverage import bandit_rows, shop_rows
+from engine.simulation.coverage import best_curve, best_row, interval_rows
 from engine.simulation.false_calls import false_call_rows
 from engine.simulation.promises import CalibrationReport
 
@@ -34,6 +35,7 @@ def calibrate(
         *bandit_rows(rng, runs=tests, level=level, floor=0.01),
     )
     curve = best_curve(rng, tests=10 * tests)
+    rows += shop_rows(rng, runs=tests, level=level)
     return CalibrationReport(rows=rows, curve=curve, ranks=_sampled_ranks(rng, sampler_fits))
 
 

@@ -3,8 +3,6 @@
 import numpy as np
 
 from engine.arrays import FloatArray
-from engine.bandits.inference import Estimator, Weighting, moments
-from engine.bandits.thompson import BetaThompson
 from engine.bayesian.beta_binomial import analyze_proportions_batch, beta_posterior
 from engine.bayesian.hurdle import HurdleSummary, analyze_revenue
 from engine.bayesian.lift import beta_ratio, lift_estimate
@@ -12,15 +10,11 @@ from engine.bayesian.normal import analyze_means_batch
 from engine.bayesian.priors import BetaPrior
 from engine.bayesian.quadrature import standing
 from engine.frequentist.proportions import newcombe_batch
-from engine.levels import error_rate, two_sided_quantile
 from engine.sequential.comparing import sequential_proportions_batch
 from engine.simulation.promises import CalibrationCurve, CalibrationRow, Promise
-from engine.simulation.worlds import BanditWorld, ConversionWorld, RevenueWorld
+from engine.simulation.worlds import ConversionWorld, RevenueWorld
 
 _PRIOR = BetaPrior(alpha=20.0, beta=180.0)
-
-_SAFE_FLOOR = 0.1  # promises after adaptive allocation are made from this floor on
-_MOST_REJECTED = 0.07  # of true nulls, by a test at 5 %
 
 type Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
@@ -78,42 +72,6 @@ def best_row(rng: np.random.Generator, *, tests: int = 20_000, least: float = 0.
         Promise.ABOUT,
         float(predicted[np.arange(tests), leader][certain].mean()),
     )
-
-
-def bandit_rows(
-    rng: np.random.Generator, *, runs: int = 2000, floor: float = 0.1, level: float = 0.95
-) -> tuple[CalibrationRow, ...]:
-    """Count, after Thompson sampling on two equal arms, whose intervals of a rate cover and whose tests reject.
-
-    Parameters
-    ----------
-    rng : of the simulated units
-    runs : how many bandits, of 5,000 units in 50 batches each, at a rate of 0.1
-    floor : every arm's least probability
-    level : of intervals and tests
-    """
-    world = BanditWorld(rates=np.array([0.1, 0.1]), batch_units=100, batches=50, floor=floor)
-    log = world.run(BetaThompson(), rng, runs=runs)
-    kinds = (
-        ("AW-AIPW", moments(log, Estimator.AW_AIPW), Promise.ABOUT if floor >= _SAFE_FLOOR else Promise.NOTHING),
-        ("AIPW unweighted", moments(log, Estimator.AW_AIPW, weighting=Weighting.UNWEIGHTED), Promise.NOTHING),
-        ("naive mean", moments(log, Estimator.NAIVE), Promise.NOTHING),
-    )
-    z, rows = two_sided_quantile(error_rate(level)), list[CalibrationRow]()
-    for name, found, promise in kinds:
-        error = np.sqrt(np.diagonal(found.covariances, axis1=-2, axis2=-1))
-        covered = np.abs(found.values[:, 0] - world.rates[0]) <= z * error[:, 0]
-        section = f"After Thompson sampling, floor {floor:.0%}"
-        rows.append(_row(section, f"{name}: interval of an arm's rate", covered, promise, level))
-        kept = Promise.NOTHING if promise is Promise.NOTHING else Promise.AT_MOST
-        rejected = _rejected(found.values, found.covariances, z)
-        rows.append(_row(section, f"{name}: equal arms rejected", rejected, kept, _MOST_REJECTED))
-    return tuple(rows)
-
-
-def _rejected(values: FloatArray, covariances: FloatArray, z: float) -> Flags:
-    variance = covariances[:, 0, 0] + covariances[:, 1, 1] - 2.0 * covariances[:, 0, 1]
-    return np.abs(values[:, 1] - values[:, 0]) > z * np.sqrt(variance)
 
 
 def _bayesian_rows(rng: np.random.Generator, tests: int, units: int, level: float) -> tuple[CalibrationRow, ...]:

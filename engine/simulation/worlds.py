@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.arrays import FloatArray, IntArray
-from engine.bandits.inference import BatchLog
-from engine.bandits.policy import ArmTotals, Policy, allocate_many
 from engine.errors import InvalidInput
 
 
@@ -81,37 +79,3 @@ class RevenueWorld:
         """Return what each unit spent: shape (units,)."""
         bought = rng.random(units) < self.share
         return np.where(bought, rng.lognormal(self.log_mean, self.log_deviation, units), 0.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BanditWorld:
-    """Arms that convert at their rates, allocated by a policy in batches, many runs abreast.
-
-    Attributes
-    ----------
-    rates : shape (k,), in [0, 1]
-    batch_units : units a batch, at least 1
-    batches : how many, at least 1
-    floor : every arm's least probability
-    """
-
-    rates: FloatArray
-    batch_units: int
-    batches: int
-    floor: float
-
-    def run(self, policy: Policy, rng: np.random.Generator, *, runs: int) -> BatchLog:
-        """Return the logs of so many runs, each of shape (runs, batches, k), the first batch in equal shares."""
-        arms = self.rates.size
-        pulls, rewards = np.zeros((runs, arms)), np.zeros((runs, arms))
-        probability = np.full((runs, arms), 1.0 / arms)
-        log: list[tuple[FloatArray, FloatArray, FloatArray]] = []
-        for _ in range(self.batches):
-            pulled = rng.multinomial(self.batch_units, probability / probability.sum(axis=1, keepdims=True))
-            earned = rng.binomial(pulled, self.rates).astype(np.float64)
-            log.append((probability, pulled.astype(np.float64), earned))
-            pulls, rewards = pulls + pulled, rewards + earned
-            totals = ArmTotals(pulls=pulls, rewards=rewards, squared_rewards=rewards)
-            probability = allocate_many(policy, totals, floor=self.floor)
-        probabilities, counts, sums = (np.stack(part, axis=1) for part in zip(*log, strict=True))
-        return BatchLog(probabilities=probabilities, pulls=counts, rewards=sums, squared_rewards=sums)

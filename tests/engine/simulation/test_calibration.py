@@ -28,6 +28,7 @@ def test_every_section_is_there(report: CalibrationReport) -> None:
         "P(best)",
         "After Thompson sampling, floor 10%",
         "After Thompson sampling, floor 1%",
+        "A shop of 4 arms, 60 steps, delays, floor 5%",
     }
     assert report.ranks == {}
 

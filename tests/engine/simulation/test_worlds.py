@@ -3,9 +3,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from engine.bandits.thompson import BetaThompson
 from engine.errors import InvalidInput
-from engine.simulation.worlds import BanditWorld, ConversionWorld, RevenueWorld
+from engine.simulation.worlds import ConversionWorld, RevenueWorld
 
 
 def test_looks_accumulate() -> None:
@@ -30,17 +29,6 @@ def test_revenue_has_its_mean() -> None:
     assert_allclose(values.mean(), world.mean, rtol=0.01)
     assert_allclose((values > 0).mean(), 0.2, atol=0.003)
     assert_allclose(world.mean, 0.2 * stats.lognorm(0.5, scale=np.exp(1.0)).mean())
-
-
-def test_bandits_log_what_they_did() -> None:
-    world = BanditWorld(rates=np.array([0.1, 0.5]), batch_units=100, batches=20, floor=0.05)
-    log = world.run(BetaThompson(), np.random.default_rng(3), runs=50)
-    assert log.pulls.shape == (50, 20, 2)
-    assert_allclose(log.probabilities.sum(axis=-1), 1.0)
-    assert_allclose(log.probabilities[:, 0], 0.5)
-    assert log.probabilities.min() >= 0.05 - 1e-12
-    assert log.pulls[:, -1, 1].mean() > 80
-    assert (log.rewards <= log.pulls).all()
 
 
 @pytest.mark.parametrize(("rates", "units"), [([0.1], 5), ([0.1, 1.1], 5), ([0.1, 0.2], 0)])
