@@ -46,6 +46,7 @@ from app.ingestion.pipeline import Ingestion
 from app.ofrep.endpoints import PATH as FLAGS_PATH
 from app.ofrep.endpoints import FlagDoor, FlagEvaluation
 from app.operations.access_log import access_log
+from app.operations.dashboard import dashboard_routes
 from app.operations.doors import metrics_registry, operation_routes
 from app.operations.job_control import JobControl
 from app.operations.observing import ObservingMiddleware, RequestMeasures
@@ -146,6 +147,7 @@ class WebApplication:
             self._events_route(services.ingestion),
             *export_routes(exporting),
             *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
+            *dashboard_routes(),
         ]
         middleware = self._middleware(keys, limit)
         return Starlette(routes=routes, middleware=middleware, exception_handlers={DomainError: _refuse})
