@@ -1,0 +1,47 @@
+import { scaleLinear, scaleUtc } from "@visx/scale";
+import { formatUtcDate, formatUtcDay, formatUtcHour } from "../../format";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+export interface AxisScale {
+  at: (value: number) => number;
+  ticks: number[];
+  format: (value: number) => string;
+}
+
+export function timeScale(domain: [number, number], range: [number, number]): AxisScale {
+  const scale = scaleUtc<number>({ domain: domain.map((time) => new Date(time)), range });
+  const count = Math.max(2, Math.floor((range[1] - range[0]) / 90));
+  const hours = domain[1] - domain[0] < 2 * DAY;
+  return {
+    at: (value) => scale(new Date(value)),
+    ticks: scale.ticks(count).map(Number),
+    format: (value) => (hours ? hourOf(value) : formatUtcDay(value)),
+  };
+}
+
+const clock = new Intl.DateTimeFormat(navigator.language, { hour: "numeric", minute: "2-digit", timeZone: "UTC" });
+const hourOf = (value: number) => (value % DAY === 0 ? formatUtcDay(value) : clock.format(value));
+
+/** A moment in UTC, with its hour where it has one. */
+export const formatUtc = (value: number): string => (value % DAY === 0 ? formatUtcDate(value) : formatUtcHour(value));
+
+export function linearScale(
+  domain: [number, number],
+  range: [number, number],
+  format: (value: number) => string,
+  count: number,
+): AxisScale {
+  const scale = scaleLinear<number>({ domain, range, nice: count });
+  return { at: scale, ticks: scale.ticks(count), format };
+}
+
+/** From the least to the greatest of some numbers; never empty. */
+export function extent(values: readonly number[], always: readonly number[] = []): [number, number] {
+  const all = [...values, ...always].filter(Number.isFinite);
+  if (all.length === 0) return [0, 1];
+  const low = all.reduce((a, b) => Math.min(a, b));
+  const high = all.reduce((a, b) => Math.max(a, b));
+  return low === high ? [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2] : [low, high];
+}

@@ -1,0 +1,10 @@
+export { choice, choices, text, useAddress, type Filter } from "./address";
+export { Badge, Button, Card, Icon, Notice, PageHeading, Progress, StatusBadge, type Tone } from "./basics";
+export { Dialog } from "./Dialog";
+export { Choices, Field, Search, Segmented, Select } from "./fields";
+export { Figure } from "./Figure";
+export * from "./format";
+export { Change, Stat, Stats } from "./Stat";
+export { Answer, Boundary, Empty, Failure, PageSkeleton, Skeleton } from "./states";
+export { csvOf, DataTable, type Column, type Table } from "./table";
+export { useTitle } from "./useTitle";

@@ -1,0 +1,10 @@
+import { Empty, PageHeading } from "@/components";
+
+export default function Page() {
+  return (
+    <>
+      <PageHeading title="Campaigns" />
+      <Empty title="Nothing here yet">This page is being built.</Empty>
+    </>
+  );
+}

@@ -1,0 +1,12 @@
+import { useEffect } from "react";
+import type { UseQueryExecute } from "urql";
+
+/** Ask a query again every `seconds` while the page is looked at: for what no subscription tells. */
+export function useKeptFresh(ask: UseQueryExecute, seconds: number): void {
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (document.visibilityState === "visible") ask({ requestPolicy: "network-only" });
+    }, seconds * 1000);
+    return () => clearInterval(timer);
+  }, [ask, seconds]);
+}
