@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.abtests.analyzing import Analyzing
 from app.abtests.assigning import Assigning
+from app.abtests.audiences import is_for
 from app.abtests.crediting import Crediting
 from app.abtests.deciding import ExposureDeciding
 from app.abtests.definitions import Definitions
@@ -51,6 +52,9 @@ from app.operations.doors import metrics_registry, operation_routes
 from app.operations.job_control import JobControl
 from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
+from app.optimizer.affinities import Affinities
+from app.optimizer.recommending import Recommending
+from app.optimizer.timing import Exploration, Timing
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.compute import Compute, ProcessCompute
@@ -65,10 +69,14 @@ from app.store.database import Database
 from app.store.events import EventStore
 from app.store.exports import ExportStore
 from app.store.jobs import JobStore
+from app.store.learned import LearnedStore
+from app.store.live_offers import LiveOffers
 from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
 from app.store.policies import PolicyStore
 from app.store.queue import JobQueue
+from app.store.recommendations import RecommendationStore
+from app.store.user_assignments import UserAssignments
 from graph.context import Services
 from graph.http import graph_routes
 from graph.live.feeds import Feeds
@@ -119,7 +127,7 @@ class WebApplication:
         broadcast = PostgresBroadcast(database)
         try:
             await broadcast.start()
-            async with assembled(database, broadcast, self._clock) as assembly:
+            async with assembled(database, broadcast, self._clock, settings=self._settings) as assembly:
                 sessions = Sessions(AccessStore(database).revoked_among)
                 self._doors = self._make_doors(database, broadcast, assembly, sessions=sessions)
                 async with (
@@ -221,7 +229,9 @@ class Assembly:
 
 
 @asynccontextmanager
-async def assembled(database: Database, broadcast: Broadcast, clock: Clock) -> AsyncGenerator[Assembly]:
+async def assembled(
+    database: Database, broadcast: Broadcast, clock: Clock, *, settings: Settings | None = None
+) -> AsyncGenerator[Assembly]:
     """Put the use cases together; what is on its way is stored before the context is left."""
     campaigns, tests = CampaignStore(database), TestStore(database)
     definitions = Definitions(tests, broadcast, clock=clock)
@@ -240,6 +250,7 @@ async def assembled(database: Database, broadcast: Broadcast, clock: Clock) -> A
             exposing=exposing,
             compute=compute,
             applied=definitions.refresh,
+            settings=settings or Settings.load(),
         )
         yield Assembly(services=services, assigning=assigning)
         await ingestion.drain()
@@ -257,9 +268,10 @@ def _services(
     exposing: Exposing,
     compute: Compute,
     applied: Applied,
+    settings: Settings,
 ) -> Services:
     campaigns, performance, tests = CampaignStore(database), PerformanceStore(database), TestStore(database)
-    audit, jobs = Audit(AccessStore(database)), JobStore(database, broadcast)
+    audit, jobs, learned = Audit(AccessStore(database)), JobStore(database, broadcast), LearnedStore(database)
     lifecycle = TestLifecycle(
         database, tests=tests, campaigns=campaigns, audit=audit, broadcast=broadcast, clock=clock, applied=applied
     )
@@ -288,6 +300,17 @@ def _services(
         exposing=exposing,
         jobs=jobs,
         job_control=JobControl(database, jobs=jobs, queue=JobQueue(database, broadcast), audit=audit, clock=clock),
+        user_assignments=UserAssignments(database, tests),
+        learned=learned,
+        recommendations=RecommendationStore(database),
+        timing=Timing(
+            learned,
+            clock=clock,
+            quiet_hours=settings.quiet_hours,
+            exploration=Exploration(share=settings.send_time_exploration),
+        ),
+        affinities=Affinities(learned, campaigns),
+        recommending=Recommending(learned, LiveOffers(database), targets=is_for, clock=clock),
     )
 
 

@@ -15,10 +15,16 @@ from app.campaigns.metrics import CampaignMetrics
 from app.campaigns.portfolio import PortfolioAnalysis
 from app.ingestion.pipeline import Ingestion
 from app.operations.job_control import JobControl
+from app.optimizer.affinities import Affinities
+from app.optimizer.recommending import Recommending
+from app.optimizer.timing import Timing
 from app.store.abtest_lists import TestLists
 from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
 from app.store.jobs import JobStore
+from app.store.learned import LearnedStore
+from app.store.recommendations import RecommendationStore
+from app.store.user_assignments import UserAssignments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,12 @@ class Services:
     exposing: Exposing
     jobs: JobStore
     job_control: JobControl
+    user_assignments: UserAssignments
+    learned: LearnedStore
+    recommendations: RecommendationStore
+    timing: Timing
+    affinities: Affinities
+    recommending: Recommending
 
 
 @dataclass(frozen=True, slots=True)

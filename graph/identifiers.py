@@ -18,6 +18,8 @@ class Kind(StrEnum):
     VARIANT = "var"
     ANALYSIS = "ana"
     JOB = "job"
+    MODEL = "mod"
+    RECOMMENDATION = "rec"
 
 
 def encode(kind: Kind, number: int) -> strawberry.ID:

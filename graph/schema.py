@@ -18,7 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from graph.abtests import adaptive
+from graph.abtests import adaptive, user_assignments
 from graph.abtests import mutations as test_mutations
 from graph.abtests import queries as test_queries
 from graph.abtests import subscriptions as test_subscriptions
@@ -30,15 +30,19 @@ from graph.fields import READ, RELATION, Relation
 from graph.jobs import mutations as job_mutations
 from graph.jobs import queries as job_queries
 from graph.jobs import subscriptions as job_subscriptions
+from graph.optimizer import loaders as optimizer_loaders
+from graph.optimizer import queries as optimizer_queries
 from graph.scalars import scalar_map
 from graph.selection import LOADED, Loaded, Selection, named_type
 from graph.trees import Branch, grow
 
 DEFINITION = "strawberry-definition"
+EXTENSIONS = (user_assignments, optimizer_loaders)
+"""Imported for what they add to other domains' types."""
 
 
 @strawberry.type(description="What can be asked.")
-class Query(campaign_queries.Query, test_queries.Query, job_queries.Query):
+class Query(campaign_queries.Query, test_queries.Query, optimizer_queries.Query, job_queries.Query):
     """Every domain's queries."""
 
 

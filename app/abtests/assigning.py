@@ -142,14 +142,15 @@ class Assigning:
     async def _targeted(self, test: AssigningTest, user_id: str, given: Attributes) -> bool:
         if test.targeting.attributes <= given.keys():
             return test.targeting.matches(given)
-        return test.targeting.matches({**_attributes_of(await self._users.get(user_id)), **given})
+        return test.targeting.matches({**attributes_of(await self._users.get(user_id)), **given})
 
 
 def _by_hash(test: AssigningTest, user_id: str) -> Assignment:
     return assign(user_id, test.variant_of, namespace=test.namespace, holdout=test.holdout)
 
 
-def _attributes_of(user: UserRow | None) -> dict[str, object]:
+def attributes_of(user: UserRow | None) -> dict[str, object]:
+    """Return what is known of a user, as targeting asks for it."""
     if user is None:
         return {}
     own = cast("dict[str, object]", user.attributes or {})

@@ -1,0 +1,1 @@
+"""What models learn from events, and what is advised from it."""

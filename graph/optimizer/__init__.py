@@ -1,0 +1,1 @@
+"""What models advise, as clients see it."""

@@ -1,0 +1,36 @@
+"""Rows of the optimizer's types where what is stored is not yet what clients see."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from app.store.learned import OfferCurveRow, SegmentRankRow
+from engine.effects import IntervalEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One amount of a campaign's curve."""
+
+    amount: Decimal
+    conversion_rate: IntervalEstimate
+    profit_per_user: IntervalEstimate
+
+
+def curve(row: OfferCurveRow) -> list[CurvePoint]:
+    """Return a campaign's curve as it was stored."""
+    return [
+        CurvePoint(
+            Decimal(str(point["amount"])), _interval(point["conversion_rate"]), _interval(point["profit_per_user"])
+        )
+        for point in row.curve
+    ]
+
+
+def expected_lift(row: SegmentRankRow) -> IntervalEstimate:
+    """Return what sending adds in a segment."""
+    return IntervalEstimate(point=row.expected_lift, low=row.low, high=row.high)
+
+
+def _interval(stored: dict[str, Any]) -> IntervalEstimate:
+    return IntervalEstimate(point=stored["point"], low=stored["low"], high=stored["high"])
