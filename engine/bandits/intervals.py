@@ -85,7 +85,8 @@ def difference_intervals(found: Moments, *, control: int, z: FloatArray | float,
     errors = np.sqrt(np.maximum(found.variances, _LEAST))
     correlation = found.covariances[..., control, :] / (errors * errors[..., [control]])
     point = values.point - values.point[..., [control]]
-    other = np.arange(values.point.shape[-1]) != control
+    other = np.ones(found.values.shape[-1])
+    other[control] = 0.0
     low = point - other * _joined(down, up[..., [control]], correlation)
     high = point + other * _joined(up, down[..., [control]], correlation)
     return Intervals(point=point, low=low, high=high)
