@@ -19,6 +19,7 @@ from app.runtime.clock import Clock, SystemClock
 from app.runtime.logging import configure_logging
 from app.runtime.processes import Backoff
 from app.runtime.settings import Settings
+from app.runtime.tracing import tracing
 from app.store.abtests import TestStore
 from app.store.access import AccessStore
 from app.store.database import Database, is_unavailable
@@ -38,7 +39,8 @@ def main() -> None:
 
 def run(settings: Settings) -> None:
     """Work with these settings until SIGTERM or SIGINT."""
-    asyncio.run(_until_signal(settings))
+    with tracing(settings):
+        asyncio.run(_until_signal(settings))
 
 
 async def _until_signal(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from uvicorn.importer import import_from_string
 from app.commands.websockets import FramingProtocol
 from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings
+from app.runtime.tracing import tracing
 
 READY = b"r"
 
@@ -68,7 +69,8 @@ def main(arguments: list[str]) -> None:
     served = import_from_string(application)()
     finish = getattr(served, "finish", lambda: None)
     server = AnnouncingServer(server_config(served, settings), int(ready), finish=finish)
-    server.run(sockets=[socket.socket(fileno=int(listening))])
+    with tracing(settings):
+        server.run(sockets=[socket.socket(fileno=int(listening))])
     if not server.started:
         raise SystemExit(3)
 

@@ -14,6 +14,7 @@ from app.errors import DomainError, DomainErrors
 from app.jobs.tasks import Task
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
+from app.runtime.tracing import span
 from app.store.models.codes import JobStatus
 from app.store.notifications import JOBS
 from app.store.queue import Attempt, JobQueue
@@ -66,7 +67,8 @@ class JobRunner:
             if not await self._queue.tell(attempt, progress, message):
                 raise Cancelled
 
-        return await self._tasks[attempt.kind](attempt.arguments, told)
+        with span(f"job {attempt.kind}", job__id=attempt.job_id, job__attempt=attempt.number):
+            return await self._tasks[attempt.kind](attempt.arguments, told)
 
     async def _first_of(self, work: asyncio.Task[Mapping[str, Any] | None], attempt: Attempt) -> None:
         """Wait until the work is done; end it where it is cancelled, or this worker stops."""

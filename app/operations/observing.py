@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.operations.access_log import AccessLog
 from app.runtime.clock import Clock
+from app.runtime.tracing import is_tracing, server_span
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CLIENT_GONE = 499
@@ -49,9 +50,8 @@ class RequestMeasures:
 
     def note(self, scope: Scope, *, status: int, seconds: float) -> None:
         """Count one request."""
-        route = getattr(scope.get("route"), "path", "other")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._count.labels(method, route, str(status)).inc()
+        route = _route(scope)
+        self._count.labels(_method(scope), route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
 
@@ -83,6 +83,18 @@ class ObservingMiddleware:
             await self._observe(scope, receive, _Answer(send, request_id))
 
     async def _observe(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        if scope["type"] != "http" or not is_tracing():
+            await self._answer(scope, receive, answer)
+            return
+        method = _method(scope)
+        with server_span(method, scope["headers"], http__request__method=method, url__path=scope["path"]) as request:
+            try:
+                await self._answer(scope, receive, answer)
+            finally:
+                request.update_name(f"{method} {_route(scope)}")
+                request.set_attribute("http.response.status_code", answer.status)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         started = self._clock.monotonic()
         try:
             await self._app(scope, receive, answer.send)
@@ -123,6 +135,14 @@ class _Answer:
 def _request_id(scope: Scope) -> str:
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "other")
 
 
 def _key_id(scope: Scope) -> int | None:

@@ -13,6 +13,7 @@ from tortoise.context import TortoiseContext, get_current_context
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
 from app.errors import DatabaseUnavailable, IncompatibleVersion
+from app.runtime.tracing import is_tracing, span
 from app.store.orm import APP_LABEL, CONNECTION, keep_session, orm_config
 
 OLDEST_SERVER = 15
@@ -185,7 +186,7 @@ async def _open_pool(url: str, *, size: int, server_settings: dict[str, str], wa
             init=_set_codecs,
             reset=keep_session,
             server_settings=server_settings,
-            connection_class=asyncpg.Connection if watch is None else _watched_class(watch),
+            connection_class=_connection_class(watch),
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
         raise unavailable(error) from error
@@ -223,9 +224,20 @@ def _decode_jsonb(data: bytes) -> Any:
     return orjson.loads(memoryview(data)[1:])
 
 
-def _watched_class(watch: Watch) -> Any:
+def _connection_class(watch: Watch | None) -> Any:
+    if watch is not None:
+        return _wrapped_class(_told(watch))
+    return _wrapped_class(_traced) if is_tracing() else asyncpg.Connection
+
+
+def _wrapped_class(wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Any:
+    methods = {name: wrap(getattr(asyncpg.Connection, name)) for name in _STATEMENT_METHODS}
+    return type("WrappedConnection", (asyncpg.Connection,), {"__slots__": (), **methods})
+
+
+def _told(watch: Watch) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     # asyncpg's own query loggers are called later, when the test that counts may have gone on
-    def told(method: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         def call(connection: Any, query: str, *args: Any, **kwargs: Any) -> Any:
             watch(query)
@@ -233,8 +245,17 @@ def _watched_class(watch: Watch) -> Any:
 
         return call
 
-    methods = {name: told(getattr(asyncpg.Connection, name)) for name in _STATEMENT_METHODS}
-    return type("WatchedConnection", (asyncpg.Connection,), {"__slots__": (), **methods})
+    return wrap
+
+
+def _traced(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    async def call(connection: Any, query: str, *args: Any, **kwargs: Any) -> Any:
+        name = f"SQL {query.split(maxsplit=1)[0]}"
+        with span(name, db__system__name="postgresql", db__query__text=query):
+            return await method(connection, query, *args, **kwargs)
+
+    return call
 
 
 def _server_settings(statement_timeout_seconds: float | None) -> dict[str, str]:
