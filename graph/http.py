@@ -133,7 +133,7 @@ def _response(answer: Answer, accept: str) -> Response:
     prefers_graphql = GRAPHQL_JSON in accept
     status = 400 if prefers_graphql and not answer.executed else 200
     content_type = f"{GRAPHQL_JSON if prefers_graphql else JSON}; charset=utf-8"
-    return Response(orjson.dumps(answer.body()), status, media_type=content_type)
+    return Response(answer.encoded(), status, media_type=content_type)
 
 
 def plain(error: InvalidInput, status: int, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,82 +1,27 @@
 """From an operation's text to its answer: parsed and validated once, checked against the limits, executed."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, cast
 
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    GraphQLError,
-    OperationDefinitionNode,
-    OperationType,
-    parse,
-    specified_rules,
-    validate,
-)
+import orjson
+from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution import Executor
 
-from app.errors import DomainError, DomainErrors, InvalidInput
+from app.errors import DomainError, DomainErrors
 from app.runtime.settings import Settings
+from graph.answers import WRITING, Answer, Request
+from graph.completion.plans import Plan
 from graph.context import Context
+from graph.documents import Documents, Prepared
 from graph.errors import format_error, problems_of, refusal
-from graph.limits import check_cost, cost_of, limit_rules, too_large
+from graph.limits import check_cost, cost_of
 from graph.live.sources import Source, find_source
 from graph.schema import GraphSchema
+from graph.selection import Asked
+from graph.trees import Branch, Grown, grow
 
-REMEMBERED_DOCUMENTS = 500
-REMEMBERED_CHARACTERS = 20_000
-"""Longer documents are parsed anew each time, so that what is remembered stays small."""
-
-TOKENS_COUNTED = "tokens. Parsing aborted"
-"""What graphql-core says of a document with too many tokens, as a syntax error like any other."""
-
-NESTED_TOO_DEEPLY = "The document's fragments are nested too deeply: ask for less at once."
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client sends, by whatever way."""
-
-    query: str
-    variables: Mapping[str, Any]
-    operation_name: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a client gets: `data` where it was executed, and errors as clients may see them."""
-
-    executed: bool
-    data: Mapping[str, Any] | None
-    errors: Sequence[Mapping[str, Any]]
-
-    def body(self) -> dict[str, Any]:
-        """Return the response of the specification."""
-        body: dict[str, Any] = {"data": self.data} if self.executed else {}
-        if self.errors:
-            body["errors"] = self.errors
-        return body
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A document that can be executed, or why it cannot. `costs` bounds the cost of each operation, by name."""
-
-    document: DocumentNode | None
-    errors: Sequence[GraphQLError]
-    operations: Mapping[str | None, OperationDefinitionNode]
-    costs: Mapping[str | None, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A document that may be executed, and the operation of it that was asked for."""
-
-    document: DocumentNode
-    operation: OperationDefinitionNode
+__all__ = ["Answer", "NotByGet", "Operations", "Request"]
 
 
 class Operations:
@@ -84,109 +29,90 @@ class Operations:
 
     def __init__(self, schema: GraphSchema, settings: Settings) -> None:
         self._schema = schema.core
-        self._max_tokens = settings.max_query_tokens
         self._max_cost = settings.max_query_complexity
-        limits = limit_rules(max_depth=settings.max_query_depth, max_aliases=settings.max_query_aliases)
-        self._rules = (*specified_rules, *limits)
-        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._documents = Documents(schema.core, settings)
 
     async def execute(self, request: Request, context: Context, *, only_queries: bool = False) -> Answer:
         """Return the answer to an operation; what is wrong with it is in the answer."""
-        admitted = self._admit(request)
-        if isinstance(admitted, Answer):
-            return admitted
-        if only_queries and admitted.operation.operation is not OperationType.QUERY:
+        prepared = self._admit(request)
+        if isinstance(prepared, Answer):
+            return prepared
+        if only_queries and prepared.operation.operation is not OperationType.QUERY:
             raise NotByGet
-        return await self._run(admitted.document, request, context)
+        return await self._run(prepared, request, context)
 
     def is_subscription(self, request: Request) -> bool:
         """Tell whether a request that can be executed subscribes."""
-        prepared = self._recall(request.query)
         try:
-            return _chosen(prepared, request.operation_name).operation is OperationType.SUBSCRIPTION
+            prepared = self._documents.read(request.query).operation(request.operation_name)
         except DomainError:
             return False
+        return prepared.operation.operation is OperationType.SUBSCRIPTION
 
     async def source(self, request: Request, context: Context) -> "Source | Answer":
         """Return what a subscription follows; the refusal where it may not, or cannot, be followed."""
-        admitted = self._admit(request)
-        if isinstance(admitted, Answer):
-            return admitted
+        prepared = self._admit(request)
+        if isinstance(prepared, Answer):
+            return prepared
         try:
-            executor = self._build(admitted.document, request, context)
+            executor = self._build(prepared, request, context)
             return executor if isinstance(executor, Answer) else await find_source(executor, context)
         except (DomainError, DomainErrors) as error:
             return _refused([refusal(problem) for problem in problems_of(error)])
 
     async def execute_event(self, request: Request, context: Context) -> Answer:
         """Return a subscription's answer as things stand."""
-        prepared = self._recall(request.query)
-        return await self._run(cast("DocumentNode", prepared.document), request, context)
+        prepared = self._documents.read(request.query).operation(request.operation_name)
+        return await self._run(prepared, request, context)
 
-    def _admit(self, request: Request) -> "Admitted | Answer":
+    def _admit(self, request: Request) -> "Prepared | Answer":
         """Return the operation that a request asks for, within the limits; the refusal where there is none."""
-        prepared = self._recall(request.query)
-        if prepared.document is None or prepared.errors:
-            return _refused([format_error(error) for error in prepared.errors])
+        document = self._documents.read(request.query)
+        if document.errors:
+            return _refused([format_error(error) for error in document.errors])
         try:
-            operation = _chosen(prepared, request.operation_name)
-            self._check(prepared, operation, request.variables)
+            prepared = document.operation(request.operation_name)
+            self._check(prepared, request.variables)
         except DomainError as error:
             return _refused([refusal(error)])
-        return Admitted(prepared.document, operation)
+        return prepared
 
-    def _build(self, document: DocumentNode, request: Request, context: Context) -> "Executor[None] | Answer":
+    async def _run(self, prepared: Prepared, request: Request, context: Context) -> Answer:
+        planned = _planned(prepared, request)
+        if planned is None:
+            return await self._execute(prepared, request, context)
+        plan, asked = planned
+        root = Branch(None)
+        await grow(context, [root], asked)
+        return _completed(plan, root.ready) or await self._execute(prepared, request, context, Grown(root.ready))
+
+    async def _execute(
+        self, prepared: Prepared, request: Request, context: Context, root: Grown | None = None
+    ) -> Answer:
+        """Execute by graphql-core; with a root that is grown, nothing is loaded again."""
+        executor = self._build(prepared, request, context, root)
+        if isinstance(executor, Answer):
+            return executor
+        result = executor.execute_operation()
+        return _executed(await result if isawaitable(result) else result)
+
+    def _build(
+        self, prepared: Prepared, request: Request, context: Context, root: Grown | None = None
+    ) -> "Executor[None] | Answer":
         executor: list[GraphQLError] | Executor[None] = _BUILD(
             self._schema,
-            document,
+            prepared.document,
+            root_value=root,
             context_value=context,
             raw_variable_values=dict(request.variables),
             operation_name=request.operation_name,
         )
         return _refused([format_error(error) for error in executor]) if isinstance(executor, list) else executor
 
-    async def _run(self, document: DocumentNode, request: Request, context: Context) -> Answer:
-        executor = self._build(document, request, context)
-        if isinstance(executor, Answer):
-            return executor
-        result = executor.execute_operation()
-        return _executed(await result if isawaitable(result) else result)
-
-    def _check(self, prepared: Prepared, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> None:
-        bound = prepared.costs[_name(operation)]
-        if bound > self._max_cost and prepared.document is not None:
-            check_cost(cost_of(self._schema, prepared.document, operation, variables=variables), self._max_cost)
-
-    def _recall(self, query: str) -> Prepared:
-        prepared = self._prepared.get(query)
-        if prepared is not None:
-            self._prepared.move_to_end(query)
-            return prepared
-        prepared = self._prepare(query)
-        if len(query) <= REMEMBERED_CHARACTERS:
-            self._remember(query, prepared)
-        return prepared
-
-    def _remember(self, query: str, prepared: Prepared) -> None:
-        self._prepared[query] = prepared
-        if len(self._prepared) > REMEMBERED_DOCUMENTS:
-            self._prepared.popitem(last=False)
-
-    def _prepare(self, query: str) -> Prepared:
-        try:
-            document = parse(query, max_tokens=self._max_tokens)
-            errors = validate(self._schema, document, self._rules)
-            return self._measured(document) if not errors else Prepared(document, errors, {}, {})
-        except GraphQLError as error:
-            past_limit = TOKENS_COUNTED in error.message
-            return Prepared(None, [too_large(error.message) if past_limit else error], {}, {})
-        except RecursionError:
-            return Prepared(None, [too_large(NESTED_TOO_DEEPLY)], {}, {})
-
-    def _measured(self, document: DocumentNode) -> Prepared:
-        found = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-        costs = {_name(one): cost_of(self._schema, document, one) for one in found}
-        return Prepared(document, (), {_name(one): one for one in found}, costs)
+    def _check(self, prepared: Prepared, variables: Mapping[str, Any]) -> None:
+        if prepared.cost > self._max_cost:
+            cost = cost_of(self._schema, prepared.document, prepared.operation, variables=variables)
+            check_cost(cost, self._max_cost)
 
 
 _BUILD = cast("Any", Executor).build  # its own type is partly unknown
@@ -196,20 +122,25 @@ class NotByGet(Exception):
     """A mutation was sent by GET."""
 
 
-def _name(operation: OperationDefinitionNode) -> str | None:
-    return operation.name.value if operation.name else None
+def _planned(prepared: Prepared, request: Request) -> tuple[Plan, Sequence[Asked]] | None:
+    """Return the plan of an operation and what is asked by it; None where graphql-core is to execute it."""
+    if prepared.plans is None:
+        return None
+    try:
+        selections = prepared.plans.select(request.variables)
+        plan = None if selections is None else prepared.plans.plan(selections)
+        return None if plan is None or selections is None else (plan, [step.bind(selections) for step in plan.steps])
+    except Exception:  # noqa: BLE001  # nothing was done yet: graphql-core comes upon the same, and says where
+        return None
 
 
-def _chosen(prepared: Prepared, name: str | None) -> OperationDefinitionNode:
-    if name is None and len(prepared.operations) == 1:
-        return next(iter(prepared.operations.values()))
-    operation = prepared.operations.get(name)
-    if operation is None:
-        names = ", ".join(str(one) for one in prepared.operations)
-        raise InvalidInput(
-            f"Name one of the document's operations ({names}) in `operationName`.", path=("operationName",)
-        )
-    return operation
+def _completed(plan: Plan, values: Mapping[str, Any]) -> Answer | None:
+    """Return the answer of a plan; None where something is unusual about its values, for graphql-core to judge."""
+    try:
+        data = plan.complete(values)
+        return Answer(executed=True, data=data, text=orjson.dumps({"data": data}, option=WRITING))
+    except Exception:  # noqa: BLE001  # the same values are completed again, with every error in its place
+        return None
 
 
 def _refused(errors: Sequence[Mapping[str, Any]]) -> Answer:

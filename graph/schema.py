@@ -26,15 +26,15 @@ from graph.campaigns import mutations as campaign_mutations
 from graph.campaigns import queries as campaign_queries
 from graph.campaigns import subscriptions as campaign_subscriptions
 from graph.events import mutations as event_mutations
-from graph.fields import READ, RELATION, Relation
+from graph.fields import READ, RELATION, Read, Relation
 from graph.jobs import mutations as job_mutations
 from graph.jobs import queries as job_queries
 from graph.jobs import subscriptions as job_subscriptions
 from graph.optimizer import loaders as optimizer_loaders
 from graph.optimizer import queries as optimizer_queries
 from graph.scalars import scalar_map
-from graph.selection import LOADED, Loaded, Selection, named_type
-from graph.trees import Branch, grow
+from graph.selection import LOADED, READER, Loaded, asked_of, named_type
+from graph.trees import Branch, Grown, grow
 
 DEFINITION = "strawberry-definition"
 EXTENSIONS = (user_assignments, optimizer_loaders)
@@ -88,7 +88,8 @@ class GraphSchema(strawberry.Schema):
         if RELATION in metadata:
             self._link_relation(field, path, metadata[RELATION], parent=parent, below=below)
         elif below is None:
-            field.resolve = _reader(field, in_branch=parent.name in branching)
+            read = field.extensions[READER] = _read(field)
+            field.resolve = _reader(read, in_branch=parent.name in branching)
         else:
             raise TypeError(f"{path} leads to {below.name}, whose fields are loaded: declare it as related.")
 
@@ -129,8 +130,14 @@ def export_schema() -> str:
     return build_schema().as_str() + "\n"
 
 
-async def _answer(_source: object, info: GraphQLResolveInfo[Any], **arguments: Any) -> object:
-    asked = Selection(info).field(arguments)
+def _answer(source: object, info: GraphQLResolveInfo[Any], **arguments: Any) -> object:
+    if isinstance(source, Grown):
+        return source.values[str(info.path.key)]
+    return _load(info, arguments)
+
+
+async def _load(info: GraphQLResolveInfo[Any], arguments: dict[str, Any]) -> object:
+    asked = asked_of(info, arguments)
     root = Branch(None)
     await grow(info.context, [root], [asked])
     return root.ready[asked.key]
@@ -140,10 +147,12 @@ def _ready(source: Branch, info: GraphQLResolveInfo[Any], **_arguments: Any) -> 
     return source.ready[info.path.key]  # pyright: ignore[reportArgumentType]  # a field's key is its response name
 
 
-def _reader(field: GraphQLField, *, in_branch: bool) -> Callable[..., object]:
+def _read(field: GraphQLField) -> Read:
     definition = _definition(field)
-    read = definition.metadata.get(READ) or attrgetter(definition.python_name)
+    return definition.metadata.get(READ) or attrgetter(definition.python_name)
 
+
+def _reader(read: Read, *, in_branch: bool) -> Callable[..., object]:
     def from_branch(source: Branch, _info: object) -> object:
         return read(source.row)
 

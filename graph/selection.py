@@ -1,22 +1,26 @@
 """What an operation asks of one field and of everything below it, found before anything is loaded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from graphql import (
+    FragmentDefinitionNode,
     GraphQLField,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLResolveInfo,
+    GraphQLSchema,
+    OperationDefinitionNode,
     get_argument_values,
     get_named_type,
 )
-from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_subfields
+from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 
 from graph.fields import Relation
 
 LOADED = "winnow-loaded"
+READER = "winnow-reader"
 
 
 def named_type(field: GraphQLField) -> GraphQLNamedType:
@@ -48,42 +52,79 @@ class Asked:
     below: Sequence["Asked"]
 
 
-class Selection:
-    """Reads what is asked below a field the way graphql-core will: fragments, @skip, @include, variables, aliases."""
+class Selected(NamedTuple):
+    """A field of an object as it is asked for: the response name, the schema's field and every node that names it."""
 
-    def __init__(self, info: GraphQLResolveInfo[Any]) -> None:
-        self._info = info
-        self._fragments = {name: FragmentDetails(definition) for name, definition in info.fragments.items()}
+    key: str
+    field: GraphQLField
+    details: list[FieldDetails]
 
-    def field(self, arguments: dict[str, Any]) -> Asked:
-        """Return what is asked of the field that is being resolved."""
-        info = self._info
-        details = [FieldDetails(node, None) for node in info.field_nodes]
-        field = info.schema.get_field(info.parent_type, info.field_name)
-        loaded = cast("Loaded", cast("GraphQLField", field).extensions[LOADED])
-        return self._asked(str(info.path.key), loaded, details, arguments=arguments)
 
-    def _asked(self, key: str, loaded: Loaded, details: list[FieldDetails], *, arguments: dict[str, Any]) -> Asked:
-        below = () if loaded.below is None else self._below(loaded.below, details)
-        return Asked(key, loaded.relation, loaded.convert(arguments), loaded.below is not None, below)
+class Selections:
+    """Reads what is asked the way graphql-core will: fragments, @skip, @include, variables, aliases."""
 
-    def _below(self, parent: GraphQLObjectType, details: list[FieldDetails]) -> Sequence[Asked]:
-        info = self._info
-        collected = collect_subfields(
-            info.schema, self._fragments, info.variable_values, info.operation, parent, details
-        )
-        fields = ((key, found, self._definition(parent, found)) for key, found in collected.grouped_field_set.items())
-        return [
-            self._asked(key, field.extensions[LOADED], found, arguments=self._arguments(field, found))
-            for key, found, field in fields
-            if field is not None and LOADED in field.extensions
-        ]
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        operation: OperationDefinitionNode,
+        fragments: dict[str, FragmentDetails],
+        *,
+        values: Any,
+    ) -> None:
+        self.schema = schema
+        self.operation = operation
+        self.values = values
+        self._fragments = fragments
 
-    def _definition(self, parent: GraphQLObjectType, details: list[FieldDetails]) -> GraphQLField | None:
-        return self._info.schema.get_field(parent, details[0].node.name.value)
+    def roots(self) -> list[Selected]:
+        """Return what is asked of the operation's root."""
+        root = cast("GraphQLObjectType", self.schema.get_root_type(self.operation.operation))
+        collected = collect_fields(self.schema, self._fragments, self.values, root, self.operation)
+        return self._selected(root, collected.grouped_field_set)
 
-    def _arguments(self, field: GraphQLField, details: list[FieldDetails]) -> dict[str, Any]:
-        first = details[0]
-        if not field.args:
+    def below(self, parent: GraphQLObjectType, details: list[FieldDetails]) -> list[Selected]:
+        """Return what is asked of an object of a type to which these nodes lead."""
+        collected = collect_subfields(self.schema, self._fragments, self.values, self.operation, parent, details)
+        return self._selected(parent, collected.grouped_field_set)
+
+    def loaded_below(self, loaded: Loaded, details: list[FieldDetails]) -> Iterable[tuple[Selected, Loaded]]:
+        """Return what is to be loaded for the objects to which a loaded field leads."""
+        if loaded.below is not None:
+            for selected in self.below(loaded.below, details):
+                if LOADED in selected.field.extensions:
+                    yield selected, cast("Loaded", selected.field.extensions[LOADED])
+
+    def arguments(self, selected: Selected) -> dict[str, Any]:
+        """Return a field's arguments."""
+        first = selected.details[0]
+        if not selected.field.args:
             return {}
-        return get_argument_values(field, first.node, self._info.variable_values, first.fragment_variable_values)
+        return get_argument_values(selected.field, first.node, self.values, first.fragment_variable_values)
+
+    def _selected(self, parent: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]]) -> list[Selected]:
+        found = (
+            (key, self.schema.get_field(parent, details[0].node.name.value), details)
+            for key, details in grouped.items()
+        )
+        return [Selected(key, field, details) for key, field, details in found if field is not None]
+
+
+def details_of(fragments: Mapping[str, FragmentDefinitionNode]) -> dict[str, FragmentDetails]:
+    """Return fragments as graphql-core collects from them."""
+    return {name: FragmentDetails(definition) for name, definition in fragments.items()}
+
+
+def asked_of(info: GraphQLResolveInfo[Any], arguments: dict[str, Any]) -> Asked:
+    """Return what is asked of the field that is being resolved."""
+    selections = Selections(info.schema, info.operation, details_of(info.fragments), values=info.variable_values)
+    details = [FieldDetails(node, None) for node in info.field_nodes]
+    field = cast("GraphQLField", info.schema.get_field(info.parent_type, info.field_name))
+    return _asked(selections, Selected(str(info.path.key), field, details), field.extensions[LOADED], arguments)
+
+
+def _asked(selections: Selections, selected: Selected, loaded: Loaded, arguments: dict[str, Any]) -> Asked:
+    below = [
+        _asked(selections, one, of_one, selections.arguments(one))
+        for one, of_one in selections.loaded_below(loaded, selected.details)
+    ]
+    return Asked(selected.key, loaded.relation, loaded.convert(arguments), loaded.below is not None, below)

@@ -6,7 +6,7 @@ value on the object itself, under the response name.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from graph.context import Context
@@ -24,6 +24,15 @@ class Branch:
     def __init__(self, row: Any) -> None:
         self.row = row
         self.ready: dict[str, Any] = {}
+
+
+class Grown:
+    """An operation's root whose fields are loaded: by response name, what graphql-core is to complete."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
 
 
 async def grow(context: Context, branches: Sequence[Branch], asked: Sequence[Asked]) -> None:

@@ -91,7 +91,7 @@ class Feed:
     async def _answer(self) -> bool:
         """Compute, and tell the followers where it is new; return whether it is the last."""
         answer, last = await self._computed()
-        text = orjson.dumps(answer.body())
+        text = answer.encoded()
         if self._newest is None or text != self._newest.text:
             await self.tell(News(text))
         return last

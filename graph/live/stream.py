@@ -129,7 +129,7 @@ def _failed(error: Exception) -> bytes:
 
 
 def _next_of(answer: Answer) -> bytes:
-    return _next(orjson.dumps(answer.body()))
+    return _next(answer.encoded())
 
 
 def _next(payload: bytes) -> bytes:

@@ -264,7 +264,7 @@ class Connection:
         if not answer.executed:
             await self._post({"id": id_, "type": "error", "payload": answer.errors})
             return
-        await self._post({"id": id_, "type": "next", "payload": answer.body()})
+        await self._post({"id": id_, "type": "next", "payload": orjson.Fragment(answer.encoded())})
         await self._post({"id": id_, "type": "complete"})
 
     async def _post(self, message: Mapping[str, Any]) -> None:

@@ -7,8 +7,9 @@ from app.errors import DomainErrors, InvalidInput, NotFound, RateLimited, Unavai
 from engine.errors import InvalidInput as EngineInvalidInput
 from engine.errors import NotConverged, NotEnoughData
 from graph.campaigns import queries
+from graph.documents import REMEMBERED_CHARACTERS, REMEMBERED_DOCUMENTS
 from graph.fields import relation_of
-from graph.operations import REMEMBERED_CHARACTERS, REMEMBERED_DOCUMENTS, NotByGet, Operations, Request
+from graph.operations import NotByGet, Operations, Request
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ async def test_mutations_are_not_executed_where_only_queries_may_be(schema, cont
 async def test_documents_are_parsed_and_validated_once(schema, context, settings, monkeypatch) -> None:
     operations = Operations(schema, settings)
     parsed = []
-    monkeypatch.setattr("graph.operations.parse", lambda text, **options: parsed.append(text) or parse(text, **options))
+    monkeypatch.setattr("graph.documents.parse", lambda text, **options: parsed.append(text) or parse(text, **options))
     for _ in range(3):
         assert (await operations.execute(Request("{ __typename }", {}, None), context)).executed
     assert parsed == ["{ __typename }"]
@@ -185,5 +186,6 @@ async def test_what_is_remembered_is_bounded(schema, context, settings) -> None:
     for number in range(REMEMBERED_DOCUMENTS + 20):
         await operations.execute(Request(f"{{ a{number}: __typename }}", {}, None), context)
     await operations.execute(Request("{ __typename }" + " " * REMEMBERED_CHARACTERS, {}, None), context)
-    assert len(operations._prepared) == REMEMBERED_DOCUMENTS
-    assert all(len(text) <= REMEMBERED_CHARACTERS for text in operations._prepared)
+    remembered = operations._documents._remembered
+    assert len(remembered) == REMEMBERED_DOCUMENTS
+    assert all(len(text) <= REMEMBERED_CHARACTERS for text in remembered)
