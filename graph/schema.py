@@ -31,6 +31,7 @@ from graph.jobs import mutations as job_mutations
 from graph.jobs import queries as job_queries
 from graph.jobs import subscriptions as job_subscriptions
 from graph.optimizer import loaders as optimizer_loaders
+from graph.optimizer import mutations as optimizer_mutations
 from graph.optimizer import queries as optimizer_queries
 from graph.scalars import scalar_map
 from graph.selection import LOADED, READER, Loaded, asked_of, named_type
@@ -51,6 +52,7 @@ class Mutation(
     campaign_mutations.Mutation,
     test_mutations.Mutation,
     adaptive.Mutation,
+    optimizer_mutations.Mutation,
     event_mutations.Mutation,
     job_mutations.Mutation,
 ):

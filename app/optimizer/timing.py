@@ -100,15 +100,16 @@ class Timing:
         zone, unknown = _zone(user.timezone)
         rates = _rates(row)
         allowed = [hour for hour in range(HOURS) if hour not in quiet]
-        best = row.hour if row.hour in allowed else max(allowed, key=lambda hour: rates[hour])
+        best = _best(row, rates, allowed)
         day = on or now.astimezone(zone).date()
         drawn = self._exploration.hour(user.external_id, day, best=best, allowed=allowed)
+        interval = _interval(row, rates, drawn.hour)
         return SendTime(
             hour=drawn.hour,
             day_of_week=row.day_of_week,
             timezone=str(zone),
-            open_probability=rates[drawn.hour],
-            interval=_interval(row, rates, drawn.hour),
+            open_probability=interval.point,
+            interval=interval,
             evidence=row.evidence,
             by_hour=rates,
             sends=row.sends,
@@ -158,6 +159,11 @@ def _rates(row: SendTimeRow) -> tuple[float, ...]:
     return tuple(float(rate) for rate in row.by_hour)
 
 
+def _best(row: SendTimeRow, rates: Sequence[float], allowed: Sequence[int]) -> int:
+    """Return the allowed hour of the highest rate; of equals the one that the model named."""
+    return max(allowed, key=lambda hour: (rates[hour], hour == row.hour))
+
+
 def _interval(row: SendTimeRow, rates: Sequence[float], hour: int) -> IntervalEstimate:
     """Return the interval at an hour: the model's at its own; at another one as wide, on the scale of log-odds."""
     if hour == row.hour:
@@ -187,8 +193,9 @@ def _reasons(row: SendTimeRow, drawn: Drawn, rates: Sequence[float], best: int) 
     mean = sum(rates) / len(rates)
     times = f"{rates[drawn.hour] / mean:.1f} times the day's mean" if mean > 0 else "as likely as at any hour"
     said = [f"Opens at {drawn.hour}:00 local time are expected {times}, by {_WHOSE[row.evidence]}."]
-    if best != row.hour:
-        said.append(f"The best hour of all, {row.hour}:00, is quiet.")
+    highest = _best(row, rates, range(HOURS))
+    if best != highest:
+        said.append(f"The best hour of all, {highest}:00, is quiet.")
     if drawn.explored:
         said.append(f"Drawn at random, to learn from; the best hour known is {best}:00.")
     return tuple(said)

@@ -59,7 +59,6 @@ class SendTimeRow:
     high: float
     by_hour: Any
     evidence: Evidence
-    reason: str | None
     created_at: datetime
 
 
@@ -207,7 +206,7 @@ WHERE m.active AND m.kind = 'OFFER' AND r.campaign_id = ANY ($1::bigint[])
 """
 _SEND_TIME_COLUMNS = """
 p.user_id, p.segment, p.hour, p.day_of_week, p.sends, p.open_probability, p.low, p.high, p.by_hour, p.evidence,
-p.reason, p.created_at
+p.created_at
 """
 _OF_SEND_TIMES = f"""
 SELECT {_SEND_TIME_COLUMNS} FROM trained_model m JOIN send_time_profile p ON p.model_id = m.id

@@ -7,6 +7,7 @@ import strawberry
 
 from app.auth.principals import Permission
 from app.errors import NotFound
+from app.store.campaigns import CampaignRow
 from app.store.learned import ModelRow
 from app.store.recommendations import RecommendationFilter, RecommendationRow
 from graph.campaigns.inputs import After, First
@@ -46,7 +47,7 @@ async def recommendations(
     campaign_id: AboutCampaign = None,
 ) -> Listing[RecommendationRow]:
     """List advice."""
-    number = None if campaign_id is None else await campaign_number(context, campaign_id)
+    number = None if campaign_id is None else (await found_campaign(context, campaign_id)).id
     where = RecommendationFilter(kind=kind, campaign_id=number)
     page = await context.services.recommendations.page(checked_first(first), after, where=where)
     return Listing(page=page, count=_count, of=where)
@@ -58,13 +59,13 @@ async def models(context: Context, *, kind: OfKind = None) -> list[ModelRow]:
     return await context.services.learned.models(kind)
 
 
-async def campaign_number(context: Context, reference: str, *, path: tuple[str, ...] = ("campaignId",)) -> int:
-    """Return the number of a campaign named by id or key."""
+async def found_campaign(context: Context, reference: str, *, path: tuple[str, ...] = ("campaignId",)) -> CampaignRow:
+    """Return a campaign named by id or key."""
     decoded = decode(Kind.CAMPAIGN, reference)
     found = await context.services.campaigns.campaigns([decoded])
     if decoded not in found:
         raise NotFound(f"There is no campaign {reference!r}: check the id or key.", path=path)
-    return found[decoded].id
+    return found[decoded]
 
 
 async def _count(context: Context, filters: Sequence[RecommendationFilter]) -> Mapping[RecommendationFilter, int]:

@@ -1,8 +1,8 @@
 """Rows of the optimizer's types where what is stored is not yet what clients see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from app.store.learned import OfferCurveRow, SegmentRankRow
 from engine.effects import IntervalEstimate
@@ -32,5 +32,6 @@ def expected_lift(row: SegmentRankRow) -> IntervalEstimate:
     return IntervalEstimate(point=row.expected_lift, low=row.low, high=row.high)
 
 
-def _interval(stored: dict[str, Any]) -> IntervalEstimate:
-    return IntervalEstimate(point=stored["point"], low=stored["low"], high=stored["high"])
+def _interval(stored: Sequence[float]) -> IntervalEstimate:
+    point, low, high = stored
+    return IntervalEstimate(point=point, low=low, high=high)

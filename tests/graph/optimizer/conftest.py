@@ -32,10 +32,10 @@ class Learned:
         )  # fmt: skip
 
     async def curve(self, model: int, campaign: int, amount: str = "5.00") -> None:
-        point = {"point": 0.1, "low": 0.05, "high": 0.2}
+        rate = [0.1, 0.05, 0.2]
         curve = [
-            {"amount": 2.5, "conversion_rate": point, "profit_per_user": {"point": 1.0, "low": 0.5, "high": 2.0}},
-            {"amount": 5.0, "conversion_rate": point, "profit_per_user": {"point": 2.0, "low": 1.5, "high": 3.0}},
+            {"amount": 2.5, "conversion_rate": rate, "profit_per_user": [1.0, 0.5, 2.0]},
+            {"amount": 5.0, "conversion_rate": rate, "profit_per_user": [2.0, 1.5, 3.0]},
         ]
         await self.database.execute(
             "INSERT INTO offer_curve (campaign_id, model_id, amount, low, high, expected_conversion_rate,"
