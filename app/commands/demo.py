@@ -130,15 +130,16 @@ def flag_call(address: str, key: str) -> str:
 
 
 def tell(address: str, *, settings: Settings) -> None:
-    """Print where to look, and the key."""
+    """Print what can be asked, and last the dashboard's address and the key to enter there."""
     key = settings.bootstrap_key.get_secret_value() if settings.bootstrap_key else ""
     lines = (
-        f"  Look at   {address}/graphql",
-        f"  Key       {key}",
+        f"  Graph     {address}/graphql",
         f"  Ask       {QUERY}",
         f"  Follow    {FOLLOW}",
         f"  Flag      {flag_call(address, key)}",
         f"  Data in   {settings.data_dir}",
         "Live traffic comes in all the while. Ctrl-C stops everything.",
+        f"  Look at   {address}/",
+        f"  Key       {key}",
     )
     typer.echo("\n".join(lines))

@@ -47,7 +47,7 @@ def test_the_demo_from_its_first_start_to_ctrl_c(folder):
     others = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/production", "WINNOW_DATA_DIR": "/nonexistent"}
     with start(folder, **others) as process:
         try:
-            url, key = read_until(process, r"Look at\s+(\S+)/graphql\s+Key\s+(wnw_[\w-]{40})\n").groups()
+            url, key = read_until(process, r"Look at\s+(\S+)/\n\s+Key\s+(wnw_[\w-]{40})\n").groups()
             assert [entry["rank"] for entry in ask(url, key, QUERY)["topCampaigns"]] == [1, 2, 3]
             await_live_traffic(url, key)
             check_the_lines_about_tests(url, key)
