@@ -83,7 +83,8 @@ class Evidence:
 
     Attributes
     ----------
-    progress : exposed units over the planned ones, at least 0; from 1 on the fixed horizon is reached
+    progress : exposed units over the planned ones, at least 0; from 1 on the fixed horizon is reached. None where no
+        size is planned: there is no horizon then, and only what is valid at every look can end the test
     frequentist, sequential : results; None where there is too little data for them
     probability_best, expected_loss : by variant, in the metric's own direction and unit; None where there is no
         posterior
@@ -96,7 +97,7 @@ class Evidence:
     names : of the variants, for the reasons; by default "variant 0" and so on
     """
 
-    progress: float
+    progress: float | None
     frequentist: FrequentistResult | None = None
     sequential: SequentialResult | None = None
     probability_best: Sequence[float] | None = None
@@ -112,7 +113,7 @@ class Evidence:
     @property
     def horizon_reached(self) -> bool:
         """Whether the planned size is reached."""
-        return self.progress >= 1.0
+        return self.progress is not None and self.progress >= 1.0
 
     def name(self, variant: int) -> str:
         """Return what a variant is called in a sentence."""
@@ -311,6 +312,8 @@ def _horizon_reasons(evidence: Evidence, thresholds: Thresholds, decision: Decis
     limit = thresholds.effect_that_matters
     if decision is Decision.NO_DIFFERENCE:
         yield f"The planned size is reached and every interval lies within the {limit:.3g} that matters."
+    elif decision is Decision.KEEP_RUNNING and evidence.progress is None:
+        yield "No size is planned: plan one, by minimumDetectableEffect and baseline, to know when to stop."
     elif decision is Decision.KEEP_RUNNING and not evidence.horizon_reached:
         yield f"{evidence.progress:.0%} of the planned units are exposed."
     elif decision is Decision.KEEP_RUNNING:

@@ -116,7 +116,7 @@ def compute_results(
     bayesian = posterior or _attempt(lambda: _bayesian(asked, question), pending)
     guardrails = tuple(check for guarded in totals.guardrails for check in guardrail_checks(guarded, question, target))
     evidence = Evidence(
-        progress=progress(definition, sum(asked.exposed)),
+        progress=None if definition.test.target_sample_size is None else progress(definition, sum(asked.exposed)),
         frequentist=frequentist,
         sequential=sequential,
         probability_best=bayesian and [posterior.probability_best for posterior in bayesian.variants],

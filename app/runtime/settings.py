@@ -73,7 +73,6 @@ class Settings(BaseSettings):
     max_query_tokens: int = Field(5_000, ge=1, description="Most tokens in a GraphQL document")
     max_query_aliases: int = Field(50, ge=0, description="Most aliases in a GraphQL operation")
     max_query_complexity: int = Field(50_000, ge=1, description="Most fields an operation may come to, lists counted")
-    max_page_size: int = Field(500, ge=1, description="Most nodes in one page of a connection")
     max_events_per_mutation: int = Field(1_000, ge=1, description="Most events in one recordEvents")
     max_subscriptions: int = Field(100, ge=1, description="Most live subscriptions on one connection")
     requests_per_second: float = Field(5_000.0, gt=0, description="Sustained requests a second for one key")

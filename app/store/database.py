@@ -164,6 +164,11 @@ class Database:
             await connection.close()
 
 
+def is_timeout(error: BaseException) -> bool:
+    """Tell whether a statement was ended because it took longer than the settings allow."""
+    return isinstance(error, asyncpg.QueryCanceledError) and "statement timeout" in str(error)
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether an error says that the server is gone or going, so that the caller may try again later."""
     return isinstance(error, (*_LOST, DatabaseUnavailable))

@@ -166,6 +166,7 @@ def test_multiple_exposures_are_told():
 
 
 def test_nothing_known_yet():
+    assert "No size is planned" in decide(Evidence(progress=None)).reasons[-1]
     verdict = decide(Evidence(progress=0.0))
     assert (verdict.decision, verdict.winner, verdict.agreed) == (Decision.KEEP_RUNNING, None, False)
     assert told(verdict) == (
