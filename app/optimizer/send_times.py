@@ -1,0 +1,161 @@
+"""Open rates by local hour, learned: from sends to the rows of users, segments and everyone."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.arrays import FloatArray, IntArray
+from engine.errors import NotEnoughData
+from engine.learning.send_times import SendTimeAdvice, SendTimeModel, fit_send_times
+
+HOURS = 24
+LEARNING_USERS = 2_000
+"""Shapes are learned from so many users at most, drawn at random: they describe the population, not each user."""
+USERS_AT_ONCE = 2_000
+"""What is known of a user's hours takes 4.6 kB while it is worked out."""
+EARLY_SHARE = 2.0 / 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SendTimeInputs:
+    """Sends with the local hour of each.
+
+    Attributes
+    ----------
+    users : places from 0, shape (n,), `user_ids` their ids, shape (u,)
+    segments : each user's place in `segment_names`, -1 for none, shape (u,)
+    hours : of the user's clock at the time of sending, shape (n,)
+    opened : whether it was opened in time, shape (n,)
+    at : microseconds since 1970, in order, shape (n,)
+    quiet : local hours at which nothing is sent
+    """
+
+    users: IntArray
+    user_ids: IntArray
+    segments: IntArray
+    segment_names: tuple[str, ...]
+    hours: IntArray
+    opened: FloatArray
+    at: IntArray
+    quiet: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTimeRow:
+    """One row of predictions: of a user, a segment, or, where both are None, everyone."""
+
+    user_id: int | None
+    segment: str | None
+    sends: int
+    advice: SendTimeAdvice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedSendTimes:
+    """What came of a training."""
+
+    rows: tuple[SendTimeRow, ...]
+    scores: dict[str, Any]
+
+
+def learn_send_times(inputs: SendTimeInputs, *, seed: int) -> LearnedSendTimes:
+    """Return everyone's, each segment's and each user's advice. Raises NotEnoughData where nothing can be learned."""
+    opened, sent = _counts(inputs, np.arange(len(inputs.at)))
+    model = _fit(inputs, opened, sent, seed=seed)
+    users = tuple(_user_rows(model, inputs, opened, sent))
+    evidence = Counter(str(row.advice.evidence) for row in users)
+    return LearnedSendTimes(
+        rows=(*_common_rows(model, inputs, sent), *users),
+        scores=_scores(inputs, seed=seed) | {"users_by_evidence": dict(evidence)},
+    )
+
+
+def _fit(inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, seed: int) -> SendTimeModel:
+    """Fit the shapes; users without a segment are a segment of their own while it lasts."""
+    seen = np.flatnonzero(sent.sum(axis=1) > 0.0)
+    if seen.size > LEARNING_USERS:
+        seen = np.sort(np.random.default_rng(seed).choice(seen, LEARNING_USERS, replace=False))
+    segments = np.where(inputs.segments < 0, len(inputs.segment_names), inputs.segments)[seen]
+    return fit_send_times(opened[seen], sent[seen], segments=segments)
+
+
+def _counts(inputs: SendTimeInputs, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return opened and sent by user and hour: shape (u, 24) each."""
+    cells = inputs.users[rows] * HOURS + inputs.hours[rows]
+    size = len(inputs.user_ids) * HOURS
+    opened = np.bincount(cells, weights=inputs.opened[rows], minlength=size)
+    return opened.reshape(-1, HOURS), np.bincount(cells, minlength=size).reshape(-1, HOURS).astype(np.float64)
+
+
+def _common_rows(model: SendTimeModel, inputs: SendTimeInputs, sent: FloatArray) -> Iterator[SendTimeRow]:
+    names: list[str | None] = [None, *inputs.segment_names]
+    known = [-1, *range(len(inputs.segment_names))]
+    nothing = np.zeros((1, HOURS))
+    for name, place in zip(names, known, strict=True):
+        if place < len(model.segment_sends):
+            advice = model.advise(nothing, nothing, segments=[place], quiet=inputs.quiet)[0]
+            mine = np.ones(len(inputs.segments), dtype=bool) if name is None else inputs.segments == place
+            yield SendTimeRow(user_id=None, segment=name, sends=int(sent[mine].sum()), advice=advice)
+
+
+def _user_rows(
+    model: SendTimeModel, inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray
+) -> Iterator[SendTimeRow]:
+    sends = sent.sum(axis=1)
+    for block in _blocks(np.flatnonzero(sends > 0.0)):
+        advised = _advise(model, inputs, opened[block], sent[block], block)
+        for user, advice in zip(block.tolist(), advised, strict=True):
+            user_id = int(inputs.user_ids[user])
+            yield SendTimeRow(user_id=user_id, segment=None, sends=int(sends[user]), advice=advice)
+
+
+def _advise(
+    model: SendTimeModel, inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, users: IntArray
+) -> Sequence[SendTimeAdvice]:
+    segments = inputs.segments[users]
+    known = np.where(segments < len(model.segment_sends), segments, -1)
+    return model.advise(opened, sent, segments=known, quiet=inputs.quiet)
+
+
+def _blocks(users: IntArray) -> Iterator[IntArray]:
+    for start in range(0, len(users), USERS_AT_ONCE):
+        yield users[start : start + USERS_AT_ONCE]
+
+
+def _scores(inputs: SendTimeInputs, *, seed: int) -> dict[str, Any]:
+    """Return how well the last third of sends was foretold by the first two, beside simpler forecasts of it."""
+    split = round(len(inputs.at) * EARLY_SHARE)
+    early, late = np.arange(split), np.arange(split, len(inputs.at))
+    opened, sent = _counts(inputs, early)
+    try:
+        model = _fit(inputs, opened, sent, seed=seed)
+    except NotEnoughData as refusal:
+        return {"held_out_sends": 0, "reason": str(refusal)}
+    rates, everyone = _rates(model, inputs, opened, sent, users=np.unique(inputs.users[late]))
+    happened, hours = inputs.opened[late], inputs.hours[late]
+    return {
+        "held_out_sends": len(late),
+        "open_rate": float(happened.mean()),
+        "log_loss": _log_loss(rates[inputs.users[late], hours], happened),
+        "log_loss_by_everyones_hours": _log_loss(everyone[hours], happened),
+        "log_loss_by_one_rate": _log_loss(np.full(len(late), inputs.opened[early].mean()), happened),
+    }
+
+
+def _rates(
+    model: SendTimeModel, inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, users: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the open rates foretold by hour of these users (others' are 0), and of everyone."""
+    rates = np.zeros((len(inputs.user_ids), HOURS))
+    for block in _blocks(users):
+        rates[block] = [advice.by_hour for advice in _advise(model, inputs, opened[block], sent[block], block)]
+    nothing = np.zeros((1, HOURS))
+    return rates, np.array(model.advise(nothing, nothing, segments=[-1])[0].by_hour)
+
+
+def _log_loss(rates: FloatArray, happened: FloatArray) -> float:
+    clipped = np.clip(rates, 1e-9, 1.0 - 1e-9)
+    return float(-np.mean(np.where(happened > 0.0, np.log(clipped), np.log1p(-clipped))))
