@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from pgqueuer import PgQueuer
+from pgqueuer.domain.errors import FailingListenerError
 from pgqueuer.domain.models import Schedule
 from pgqueuer.domain.types import Channel
 
+from app.errors import DatabaseUnavailable
 from app.jobs.running import JobRunner
 from app.jobs.schedule import Appointment
 from app.store.database import Database
@@ -18,7 +20,10 @@ JOBS_AT_ONCE = 4
 
 
 class Worker:
-    """One run of PgQueuer over our tasks and appointments. Ends at `stop`, or by an error where the database goes."""
+    """One run of PgQueuer over our tasks and appointments. Ends at `stop`, or by an error where the database goes.
+
+    `appointments` are its schedule, by name.
+    """
 
     def __init__(
         self,
@@ -30,6 +35,7 @@ class Worker:
         heartbeat_seconds: float,
     ) -> None:
         driver = pool_driver(database)
+        self.appointments = {appointment.name: appointment for appointment in appointments}
         self._runner = runner
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._queuer = PgQueuer(driver, channel=Channel(QUEUE_TABLES.channel), queries=queries_of(driver))
@@ -39,14 +45,17 @@ class Worker:
             self._keep(appointment)
 
     async def run(self) -> None:
-        """Work until `stop`."""
-        await self._queuer.run(
-            dequeue_timeout=self._heartbeat,
-            batch_size=1,
-            max_concurrent_tasks=JOBS_AT_ONCE,
-            heartbeat_timeout=self._heartbeat,
-            shutdown_on_listener_failure=True,
-        )
+        """Work until `stop`. Raises DatabaseUnavailable where announcements are not heard any more."""
+        try:
+            await self._queuer.run(
+                dequeue_timeout=self._heartbeat,
+                batch_size=1,
+                max_concurrent_tasks=JOBS_AT_ONCE,
+                heartbeat_timeout=self._heartbeat,
+                shutdown_on_listener_failure=True,
+            )
+        except FailingListenerError as error:
+            raise DatabaseUnavailable("The worker's connection for announcements is lost: it opens another.") from error
 
     def stop(self) -> None:
         """Take no more jobs, and give back those that run."""

@@ -5,18 +5,19 @@ next worker takes the entry up again, and the number of the attempt keeps the fi
 from writing any more.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, override
 
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver, AsyncpgPoolDriver
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.ports.driver import Driver
+from pgqueuer.ports.driver import Driver, NotifyCallback
 
 from app.runtime.broadcast import Broadcast
-from app.store.database import Connection, Database
+from app.store.database import Connection, Database, Pool
 from app.store.models.codes import JobStatus
 from app.store.notifications import JOBS
 from app.store.queue_tables import QUEUE_TABLES
@@ -42,9 +43,31 @@ def queries_of(driver: Driver) -> Queries:
     )
 
 
+class PoolDriver(AsyncpgPoolDriver):
+    """PgQueuer's way to a database; it keeps one connection of the pool for listening.
+
+    A worker announces to itself, from time to time, that it hears announcements, and ends where it does not. It begins
+    with that while it begins to listen, and on two connections either may come first: so the first waits for the other.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self._listens = asyncio.Event()
+
+    @override
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        await super().add_listener(channel, callback)
+        self._listens.set()
+
+    @override
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._listens.wait()
+        await super().notify(channel, payload)
+
+
 def pool_driver(database: Database) -> Driver:
-    """Return PgQueuer's way to a database; it keeps one connection of the pool for listening."""
-    return AsyncpgPoolDriver(database.pool)
+    """Return PgQueuer's way to a database, for a worker."""
+    return PoolDriver(database.pool)
 
 
 class JobQueue:
