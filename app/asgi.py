@@ -54,6 +54,7 @@ from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
 from app.optimizer.affinities import Affinities
 from app.optimizer.recommending import Recommending
+from app.optimizer.requesting import TrainingRequests
 from app.optimizer.timing import Exploration, Timing
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
@@ -272,6 +273,7 @@ def _services(
 ) -> Services:
     campaigns, performance, tests = CampaignStore(database), PerformanceStore(database), TestStore(database)
     audit, jobs, learned = Audit(AccessStore(database)), JobStore(database, broadcast), LearnedStore(database)
+    queue = JobQueue(database, broadcast)
     lifecycle = TestLifecycle(
         database, tests=tests, campaigns=campaigns, audit=audit, broadcast=broadcast, clock=clock, applied=applied
     )
@@ -299,7 +301,7 @@ def _services(
         crediting=Crediting(TestLogs(database)),
         exposing=exposing,
         jobs=jobs,
-        job_control=JobControl(database, jobs=jobs, queue=JobQueue(database, broadcast), audit=audit, clock=clock),
+        job_control=JobControl(database, jobs=jobs, queue=queue, audit=audit, clock=clock),
         user_assignments=UserAssignments(database, tests),
         learned=learned,
         recommendations=RecommendationStore(database),
@@ -311,6 +313,7 @@ def _services(
         ),
         affinities=Affinities(learned, campaigns),
         recommending=Recommending(learned, LiveOffers(database), targets=is_for, clock=clock),
+        training=TrainingRequests(database, jobs=jobs, queue=queue, audit=audit, clock=clock),
     )
 
 

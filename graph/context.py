@@ -18,6 +18,7 @@ from app.operations.job_control import JobControl
 from app.optimizer.affinities import Affinities
 from app.optimizer.recommending import Recommending
 from app.optimizer.timing import Timing
+from app.optimizer.requesting import TrainingRequests
 from app.store.abtest_lists import TestLists
 from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
@@ -53,6 +54,7 @@ class Services:
     timing: Timing
     affinities: Affinities
     recommending: Recommending
+    training: TrainingRequests
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,7 @@ from graph.schema import build_schema, export_schema
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT.parent / "shared" / "contract.graphql"
 
-LATER: dict[str, set[str]] = {
-    "Mutation": {"trainModels"},
-}
+LATER: dict[str, set[str]] = {}
 """What the contract has and nothing can answer yet."""
 
 
