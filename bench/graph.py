@@ -1,10 +1,10 @@
 """What nested queries cost: Winnow's graph beside PostGraphile 5 and Mercurius with JIT, and what bounds it.
 
-One PostgreSQL of the bench's own holds 10,000 campaigns with 4 tests each, 3 variants a test, latest totals and 30 days;
+One PostgreSQL of the bench's own holds 10,000 campaigns with 4 tests each, 3 variants a test, latest totals, 30 days;
 every server reads it, all run at once, and are asked in turns. Q1 is the first 20 campaigns with tests, variants and
-totals; Q2 one campaign with everything nested and its 30 days, each time another; Q3 `{ __typename }`. First all answers
-are brought into one shape and must be equal. Then, for each question and number of connections, each server is driven
-for a while, `--rounds` times, one server after the other within a round; medians count.
+totals; Q2 one campaign with everything nested and its 30 days, each time another; Q3 `{ __typename }`. First all
+answers are brought into one shape and must be equal. Then, for each question and number of connections, each server is
+driven for a while, `--rounds` times, one server after the other within a round; medians count.
 
 CPU is what the system says the answering process used (all threads, user and system), a request; PostgreSQL's is told
 beside it. Servers run on one core, PostgreSQL and the load on the other, where there are two. Statements are counted in
@@ -79,7 +79,8 @@ class Bench:
             for connections in self._options.connections:
                 for server, question in self._pairs():
                     self._measure(server, question, connections)
-            print(f"round {number + 1} of {self._options.rounds}; load of the machine {os.getloadavg()[0]:.1f}", flush=True)
+            load = os.getloadavg()[0]
+            print(f"round {number + 1} of {self._options.rounds}; load of the machine {load:.1f}", flush=True)
 
     def _pairs(self) -> Iterator[tuple[Server, str]]:
         for question in self._options.questions:
@@ -89,17 +90,19 @@ class Bench:
 
     async def _compare(self, question: str) -> None:
         """Exit unless all servers give the same answer."""
+        asked = [server for server in self._servers if question in server.kind.questions]
         for campaign in COMPARED_CAMPAIGNS if question == "Q2" else (1,):
-            shapes = {}
-            for server in (one for one in self._servers if question in one.kind.questions):
-                asking = ASKING[server.kind.asking]
-                answer = await ask(server.port, request_of(asking.body(question, campaign)))
-                shapes[server.name] = asking.shape(answer)
-            first, expected = next(iter(shapes.items()))
-            for name, shape in shapes.items():
-                if shape != expected:
-                    raise SystemExit(f"{question}: {name} and {first} differ: {difference(expected, shape)}")
-        print(f"{question}: {len(shapes)} servers give equal answers, {size(expected):,} values", flush=True)
+            shapes = [await self._shape(server, question, campaign) for server in asked]
+            for server, shape in zip(asked, shapes, strict=True):
+                if shape != shapes[0]:
+                    where = difference(shapes[0], shape)
+                    raise SystemExit(f"{question}: {asked[0].name} and {server.name} differ at {where}")
+            values = size(shapes[0]) if shapes else 0
+        print(f"{question}: {len(asked)} servers give equal answers, {values:,} values", flush=True)
+
+    async def _shape(self, server: Server, question: str, campaign: int) -> object:
+        asking = ASKING[server.kind.asking]
+        return asking.shape(await ask(server.port, request_of(asking.body(question, campaign))))
 
     async def _count(self) -> None:
         connection = await asyncpg.connect(self._database.url)

@@ -1,7 +1,7 @@
 """What every server of the graph bench reads: campaigns, tests, variants, totals, thirty days, made in SQL.
 
-The same on every run. The schema `peer` is for the servers beside Winnow: views over the same rows that do for them what
-Winnow does for itself (money in its currency, means and rates), so that nobody has to sum or divide.
+The same on every run. The schema `peer` is for the servers beside Winnow: views over the same rows that do for them
+what Winnow does for itself (money in its currency, means and rates), so that nobody has to sum or divide.
 """
 
 import time
@@ -31,11 +31,14 @@ FILLING = {
     """,
     "tests": f"""
         INSERT INTO ab_test (key, name, status, campaign_id, allocation_policy, coverage, target_sample_size, seed,
-                             started_at)
+                             started_at, ended_at)
         SELECT 'test-' || c || '-' || t, 'Offer ' || t || ' of campaign ' || c,
-               (ARRAY['RUNNING', 'RUNNING', 'PAUSED', 'RUNNING'])[t], c, (ARRAY['FIXED', 'THOMPSON'])[1 + c % 2],
-               1 - t / 10.0, 20000, 'seed-' || c || '-' || t, timestamptz '$first' + t * interval '1 hour'
-        FROM generate_series(1, $campaigns) c, generate_series(1, {TESTS}) t ORDER BY c, t;
+               CASE WHEN live THEN 'RUNNING' ELSE 'ENDED' END, c, (ARRAY['FIXED', 'THOMPSON'])[1 + c % 2],
+               1 - t / 10.0, 20000, 'seed-' || c || '-' || t, timestamptz '$first' + t * interval '1 hour',
+               CASE WHEN live THEN NULL ELSE timestamptz '$first' + interval '30 days' END
+        FROM generate_series(1, $campaigns) c, generate_series(1, {TESTS}) t,
+             LATERAL (SELECT c > 0.95 * $campaigns AS live) x
+        ORDER BY c, t;
         INSERT INTO ab_test_variant (test_id, key, name, position, is_control, weight, payload)
         SELECT t, 'variant-' || v, 'Variant ' || v, v, v = 0, (ARRAY[0.5, 0.25, 0.25])[v + 1],
                jsonb_build_object('amount', 5 + v, 'text', 'Save ' || 5 + v)
@@ -80,6 +83,20 @@ _CALCULATED = """
     (revenue_micros - reward_micros - delivery_micros)::float8
         / nullif(reward_micros + delivery_micros, 0)::float8 AS roi
 """
+_RELATED = {
+    "variant_total": ("test_id,variant_id", "test_id", "ab_test", "totals"),
+    "campaign_metrics": ("campaign_id", "campaign_id", "campaign", "metrics"),
+    "campaign_trend": ("campaign_id,starts_at", "campaign_id", "campaign", "trend"),
+}
+"""Of each view: its key, the column that leads to its owner, the owner, and what the owner calls it."""
+
+
+def _comments() -> str:
+    """Return the comments from which PostGraphile knows how views relate to tables."""
+    tags = "@primaryKey {}\\n@foreignKey ({}) references public.{} (id)|@foreignFieldName {}"
+    return "".join(f"COMMENT ON VIEW peer.{view} IS E'{tags.format(*how)}';" for view, how in _RELATED.items())
+
+
 VIEWS = f"""
     CREATE SCHEMA peer;
     CREATE VIEW peer.variant_total AS
@@ -90,12 +107,7 @@ VIEWS = f"""
     CREATE VIEW peer.campaign_metrics AS SELECT campaign_id, {_CALCULATED} FROM campaign_total;
     CREATE VIEW peer.campaign_trend AS
     SELECT campaign_id, day::timestamp AT TIME ZONE 'UTC' AS starts_at, {_CALCULATED} FROM campaign_day;
-    COMMENT ON VIEW peer.variant_total IS
-        E'@primaryKey test_id,variant_id\\n@foreignKey (test_id) references public.ab_test (id)|@foreignFieldName totals';
-    COMMENT ON VIEW peer.campaign_metrics IS
-        E'@primaryKey campaign_id\\n@foreignKey (campaign_id) references public.campaign (id)|@foreignFieldName metrics';
-    COMMENT ON VIEW peer.campaign_trend IS
-        E'@primaryKey campaign_id,starts_at\\n@foreignKey (campaign_id) references public.campaign (id)|@foreignFieldName trend';
+    {_comments()}
 """
 
 
@@ -106,7 +118,7 @@ async def fill(url: str, campaigns: int) -> None:
     for name, statements in FILLING.items():
         start = time.perf_counter()
         for marker, value in {"$views": VIEWS, "$campaigns": str(campaigns), "$first": FIRST_DAY}.items():
-            statements = statements.replace(marker, value)  # noqa: PLW2901  # filled marker by marker
+            statements = statements.replace(marker, value)  # filled marker by marker
         await database.execute(statements)
         print(f"  {name} in {time.perf_counter() - start:.1f} s", flush=True)
     await database.close()

@@ -271,12 +271,16 @@ class Application:
         settings = {"application_name": os.environ["BENCH_NAME"], "timezone": "UTC", "jit": "off"}
         size = int(os.environ["BENCH_POOL"])
         self._pool = await asyncpg.create_pool(
-            os.environ["BENCH_DATABASE"], min_size=1, max_size=size, server_settings=settings
+            os.environ["BENCH_DATABASE"], min_size=1, max_size=size, server_settings=settings, reset=_nothing
         )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._pool.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _nothing(_connection: object) -> None:
+    """Give a connection back without asking the server for anything, as Winnow does."""
 
 
 def tree() -> Application:
@@ -296,5 +300,6 @@ def tuned_strawberry() -> Any:
     from strawberry.extensions import ParserCache, ValidationCache
 
     query = strawberry.type(type("Query", (), {"__annotations__": {"campaigns": int}, "campaigns": 0}))
-    schema = strawberry.Schema(query, extensions=[lambda: ParserCache(maxsize=100), lambda: ValidationCache(maxsize=100)])
+    caches = [lambda: ParserCache(maxsize=100), lambda: ValidationCache(maxsize=100)]
+    schema = strawberry.Schema(query, extensions=caches)
     return GraphQL(schema, graphql_ide=None)

@@ -38,7 +38,6 @@ NODE = "24.9.0"
 """PostGraphile 5.1 asks for Node 22 or newer, so that all of Node run on one that npm brings."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How a server is started, in whose words it is asked, and which questions."""
