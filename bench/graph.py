@@ -109,7 +109,7 @@ class Bench:
         for server, question in self._pairs():
             if question != "Q3":
                 requests = requests_of(ASKING[server.kind.asking], question)
-                async with self._database.logging(connection) as counted:
+                async with self._database.logging(connection, server.application) as counted:
                     for _ in range(COUNTED_REQUESTS):
                         await ask(server.port, next(requests))
                 self.statements[server.name, question] = counted.statements / COUNTED_REQUESTS
@@ -178,16 +178,17 @@ class Cluster:
             total += used.user + used.system + used.children_user + used.children_system
         return total
 
-    def logging(self, connection: asyncpg.Connection) -> "Logging":
-        return Logging(connection, self._log)
+    def logging(self, connection: asyncpg.Connection, application: str) -> "Logging":
+        return Logging(connection, self._log, application)
 
 
 class Logging:
-    """A stretch of time in which PostgreSQL writes each statement into its log."""
+    """A stretch of time in which PostgreSQL writes each statement into its log; one application's are counted."""
 
-    def __init__(self, connection: asyncpg.Connection, log: Path) -> None:
+    def __init__(self, connection: asyncpg.Connection, log: Path, application: str) -> None:
         self._connection = connection
         self._log = log
+        self._name = f"{application}|".encode()
         self._counted = Counted()
 
     async def __aenter__(self) -> Counted:
@@ -200,11 +201,13 @@ class Logging:
         with self._log.open("rb") as written:
             written.seek(self._start)
             lines = written.read().splitlines()
-        self._counted.statements = sum(b"LOG:  execute " in line or b"LOG:  statement: " in line for line in lines)
+        own = [line for line in lines if line.startswith(self._name)]
+        self._counted.statements = sum(b"LOG:  execute " in line or b"LOG:  statement: " in line for line in own)
         await self._set("none")
 
     async def _set(self, what: str) -> None:
         await self._connection.execute(f"ALTER SYSTEM SET log_statement = '{what}'")
+        await self._connection.execute("ALTER SYSTEM SET log_line_prefix = '%a|'")
         await self._connection.execute("SELECT pg_reload_conf()")
         await asyncio.sleep(0.3)  # until every backend has read it
 

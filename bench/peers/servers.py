@@ -59,6 +59,11 @@ class Server:
     port: int
     process: psutil.Process
 
+    @property
+    def application(self) -> str:
+        """Return the name by which PostgreSQL knows it."""
+        return _application(self.name)
+
     def cpu_seconds(self) -> float:
         """Return the CPU that the answering process and those it started have used, all threads."""
         return sum(_cpu(one) for one in (self.process, *self.process.children(recursive=True)))
@@ -102,6 +107,10 @@ def install() -> None:
         shutil.copy(program, INSTALLED)
 
 
+def _application(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
 def _node_package() -> str:
     machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine().lower()]
     return f"node-{sys.platform}-{machine}"
@@ -111,7 +120,7 @@ def _node_package() -> str:
 def _started(url: str, name: str) -> Iterator[Server]:
     kind = KINDS[name]
     command, environment, folder = _command(url, name, kind)
-    with (INSTALLED.parent / f"{name.replace(' ', '-').replace(':', '')}.log").open("wb") as log:
+    with (INSTALLED.parent / f"{_application(name)}.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=log, text=True
         )
@@ -125,7 +134,7 @@ def _started(url: str, name: str) -> Iterator[Server]:
 
 def _command(url: str, name: str, kind: Kind) -> tuple[list[str], dict[str, str], Path]:
     if kind.program:
-        own = f"{url}&application_name={name.replace(' ', '_').replace(',', '')}"
+        own = f"{url}&application_name={_application(name)}"
         node = str(INSTALLED / "node_modules" / _node_package() / "bin/node")
         environment = {"NODE_ENV": "production", "GRAPHILE_ENV": "production", "PGTZ": "UTC"}
         return [node, kind.program, own, str(POOL), *kind.arguments], environment, INSTALLED
@@ -134,7 +143,7 @@ def _command(url: str, name: str, kind: Kind) -> tuple[list[str], dict[str, str]
         command = [sys.executable, "-m", "uvicorn", f"bench.peers.limits:{kind.application}", "--factory"]
         command += ["--log-level", "error", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
         command += ["--no-server-header", "--port", port]
-        return command, {"BENCH_DATABASE": url, "BENCH_POOL": str(POOL), "BENCH_NAME": name}, ROOT
+        return command, {"BENCH_DATABASE": url, "BENCH_POOL": str(POOL), "BENCH_NAME": _application(name)}, ROOT
     environment = {
         "DATABASE_URL": url,
         "WINNOW_BOOTSTRAP_KEY": KEY,
