@@ -12,7 +12,7 @@ from app.errors import InvalidInput, NotEnoughData, NotFound
 from app.store.abtests import TestStore
 from app.store.models.codes import MetricKind
 from app.store.policies import PolicyStore
-from engine.simulation.replay import UnitLog
+from engine.simulation.replay import Log, PropensityLog, UnitLog
 
 COLUMNS = ("item_id", "click", "propensity_score")
 EVEN_TOLERANCE = 1e-3
@@ -22,15 +22,16 @@ EVEN_TOLERANCE = 1e-3
 class Replayable:
     """A log with the names of its arms; `conversions` says that rewards are 0 or 1."""
 
-    log: UnitLog
+    log: Log
     arms: tuple[str, ...]
     conversions: bool
 
 
 def open_bandit_log(path: Path) -> Replayable:
-    """Read a file of the Open Bandit Dataset that was logged by its uniform policy.
+    """Read a file of the Open Bandit Dataset.
 
-    Its other files have the propensity of the shown item alone, and a replay needs those of all items.
+    Of its uniform policy all probabilities are known; of the other, Bernoulli Thompson sampling, those of items shown.
+    Items that this one never showed are no arms: nothing can be said of them.
     """
     with path.open(newline="") as lines:
         reader = csv.DictReader(lines)
@@ -41,12 +42,14 @@ def open_bandit_log(path: Path) -> Replayable:
     if not rows:
         raise NotEnoughData(f"{path.name} has no rows: pass a log with some.")
     items, clicks, propensities = (np.array(column) for column in zip(*rows, strict=True))
+    shown, actions = np.unique(items, return_inverse=True)
     count = int(items.max()) + 1
-    if not np.allclose(propensities * count, 1.0, rtol=0.0, atol=EVEN_TOLERANCE):
-        raise InvalidInput(f"{path.name} was not logged by the uniform policy: pass a file of the folder `random`.")
-    even = np.full((len(rows), count), 1.0 / count)
-    log = UnitLog(actions=items.astype(np.int64), rewards=clicks, probabilities=even)
-    return Replayable(log=log, arms=tuple(f"item {item}" for item in range(count)), conversions=True)
+    if np.allclose(propensities * count, 1.0, rtol=0.0, atol=EVEN_TOLERANCE):
+        shown, even = np.arange(count), np.full((len(rows), count), 1.0 / count)
+        log: Log = UnitLog(actions=items.astype(np.int64), rewards=clicks, probabilities=even)
+    else:
+        log = PropensityLog(actions=actions, rewards=clicks, propensities=propensities, arms=shown.size)
+    return Replayable(log=log, arms=tuple(f"item {item}" for item in shown.tolist()), conversions=True)
 
 
 async def logged_test(key: str, *, tests: TestStore, policies: PolicyStore, at: datetime) -> Replayable:

@@ -41,7 +41,7 @@ class PolicyName(StrEnum):
 
 
 def command(
-    log: Annotated[str, typer.Argument(help="A test's key, or the path of an Open Bandit file (folder `random`).")],
+    log: Annotated[str, typer.Argument(help="A test's key, or the path of an Open Bandit file.")],
     policy: Annotated[PolicyName, typer.Option(help="The policy to run over it.")] = PolicyName.THOMPSON,
     batch: Annotated[int | None, typer.Option(min=1, help="Units between two steps; a fiftieth of the log.")] = None,
     floor: Annotated[float | None, typer.Option(min=0.0, max=0.5, help="Least share of an arm; 0.2 / arms.")] = None,
@@ -54,7 +54,8 @@ def command(
     """Run a policy over a logged test, or over Open Bandit, as if it had been there.
 
     Prints what it would have earned a unit, replayed and by importance weights, with intervals and effective sample
-    sizes, beside what was logged; refuses where the log gives no support.
+    sizes, beside what was logged; refuses where the log gives no support. Where a log has the probability of the logged
+    arm alone, as Open Bandit's folder `bts`, units teach the policy by their importance weights.
     """
     if plot is not None and plot.suffix.lower() not in PLOT_FORMATS:
         raise InvalidInput(f"A plot is one of {', '.join(PLOT_FORMATS)}, not {plot.name!r}: rename it.")
@@ -62,7 +63,7 @@ def command(
     units = len(read.log.actions)
     try:
         steps = _stepped(read, policy, batch=batch or math.ceil(units / 50), floor=floor, seed=seed)
-        result = summarise_replay(steps, read.log, level=level)
+        result = summarise_replay(steps, read.log, level=level, conversions=read.conversions)
     except NoSupport as refusal:
         raise NotEnoughData(str(refusal)) from refusal
     except EngineError as refusal:
@@ -104,7 +105,7 @@ def result_table(result: ReplayResult, policy: PolicyName) -> Table:
 
 
 def _cells(interval: IntervalEstimate) -> tuple[str, str]:
-    return f"{interval.point:.5g}", f"{interval.low:.5g} to {interval.high:.5g}"
+    return f"{interval.point:.4g}", f"{interval.low:.4g} to {interval.high:.4g}"
 
 
 def _read(log: str, settings: Settings) -> Replayable:
