@@ -15,7 +15,7 @@ export function storedTheme(): Theme {
 /** Show a theme: the tokens follow the root element's data-theme, which is always light or dark. */
 export function applyTheme(theme: Theme): void {
   const dark = theme === "dark" || (theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
-  document.documentElement.dataset["theme"] = dark ? "dark" : "light";
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
 }
 
 /** The chosen theme, and what goes on to the next one. */

@@ -29,7 +29,7 @@ export const formatNumber = numbers({ maximumSignificantDigits: 3 });
 /** 12.3% of a fraction */
 export const formatPercent = numbers({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 /** 0.52%, for small fractions */
-export const formatFinePercent = numbers({ style: "percent", maximumSignificantDigits: 3 });
+export const formatFinePercent = numbers({ style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
 /** +12.3% */
 export const formatChange = numbers({ style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
 /** 0.012; below 0.001 it says so */
@@ -55,15 +55,14 @@ function moneyFormat(currency: string, compact: boolean): Intl.NumberFormat {
   const made =
     moneyFormats.get(name) ??
     new Intl.NumberFormat(LOCALE, {
-      style: "currency",
-      currency,
+      ...(currency ? { style: "currency", currency } : { minimumFractionDigits: compact ? 0 : 2, maximumFractionDigits: 2 }),
       ...(compact ? { notation: "compact", maximumSignificantDigits: 3 } : {}),
     });
   moneyFormats.set(name, made);
   return made;
 }
 
-/** $12.34, from a Decimal's string or a number. */
+/** $12.34, from a Decimal's string or a number; without a currency the bare amount. */
 export const formatMoney = (value: Maybe<string | number>, currency = "USD"): string =>
   value === null || value === undefined ? MISSING : moneyFormat(currency, false).format(Number(value));
 
@@ -71,8 +70,11 @@ export const formatMoney = (value: Maybe<string | number>, currency = "USD"): st
 export const formatCompactMoney = (value: Maybe<string | number>, currency = "USD"): string =>
   value === null || value === undefined ? MISSING : moneyFormat(currency, true).format(Number(value));
 
+const ABBREVIATIONS = new Set(["SMS", "UCB", "ROI"]);
+
 /** A code such as IN_APP or NO_DIFFERENCE in words: In app, No difference. */
 export function inWords(code: string): string {
+  if (ABBREVIATIONS.has(code)) return code;
   const words = code.toLowerCase().replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -6,7 +6,7 @@ export type Trouble = "unreachable" | "not-allowed" | "not-found" | "refused";
 const TROUBLES: Partial<Record<string, Trouble>> = { NOT_ALLOWED: "not-allowed", NOT_FOUND: "not-found" };
 
 export function troubleOf(error: CombinedError): Trouble {
-  const code = error.graphQLErrors[0]?.extensions["code"];
+  const code = error.graphQLErrors[0]?.extensions.code;
   if (typeof code === "string") return TROUBLES[code] ?? "refused";
   const status = (error.response as Response | undefined)?.status;
   if (status === 403) return "not-allowed";

@@ -1,10 +1,15 @@
-import { Empty, PageHeading } from "@/components";
+import { Route, Switch } from "wouter";
+import { CampaignPage } from "./CampaignPage";
+import { PortfolioPage } from "./PortfolioPage";
 
-export default function Page() {
+/** All campaigns, and one of them. */
+export default function Campaigns() {
   return (
-    <>
-      <PageHeading title="Campaigns" />
-      <Empty title="Nothing here yet">This page is being built.</Empty>
-    </>
+    <Switch>
+      <Route path="/campaigns/:id">{({ id }) => <CampaignPage key={id} id={id} />}</Route>
+      <Route>
+        <PortfolioPage />
+      </Route>
+    </Switch>
   );
 }

@@ -15,7 +15,7 @@ export default function BarChart({ label, bars, format, height }: BarChartProps)
     <Canvas label={label} height={height ?? bars.length * ROW + 8}>
       {(width) => {
         const left = Math.min(widest(bars.map(({ name }) => name)) + GAP, width * 0.4);
-        const scale = linearScale(reach, [left, width - widest(words) - 2 * GAP], format, 2);
+        const scale = linearScale(reach, [left, width - widest(words) - 2 * GAP], format, 2, false);
         const zero = scale.at(0);
         return bars.map(({ name, value, color = 0, low, high }, index) => (
           <g key={name} transform={`translate(0,${index * ROW + ROW / 2 + 4})`}>

@@ -32,8 +32,9 @@ export function linearScale(
   range: [number, number],
   format: (value: number) => string,
   count: number,
+  nice = true,
 ): AxisScale {
-  const scale = scaleLinear<number>({ domain, range, nice: count });
+  const scale = scaleLinear<number>({ domain, range, nice: nice && count });
   return { at: scale, ticks: scale.ticks(count), format };
 }
 

@@ -5,7 +5,7 @@ export const widest = (texts: readonly string[]): number => Math.max(0, ...texts
 
 /** A text cut to a width. */
 export function fitted(text: string, width: number): string {
-  const room = Math.floor(width / 6.9);
+  const room = Math.floor(width / 6.9 + 0.01);
   return text.length <= room ? text : `${text.slice(0, Math.max(1, room - 1))}…`;
 }
 
