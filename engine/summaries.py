@@ -292,6 +292,27 @@ class CovariateSummary:
     __add__ = merge
 
 
+def mean_and_deviation(count: int, total: int, *, squares: int, scale: int = 1) -> tuple[float | None, float | None]:
+    """Return what a MeanSummary of these sums says, for tables of many: None where there are too few units.
+
+    Parameters
+    ----------
+    count : units, at least 0
+    total, squares : sums of the values and of their squares, in units of 1 / scale and 1 / scale**2
+    scale : how many of the counted units make 1 of the metric's unit
+
+    Returns
+    -------
+    mean and standard deviation, in the metric's unit; None without units, and the second below 2 units or where no
+    values have these sums
+    """
+    scatter = count * squares - total * total
+    if count < 1 or scatter < 0:
+        return None, None
+    mean = total / (count * scale)
+    return mean, math.sqrt(scatter / (count * (count - 1) * scale * scale)) if count > 1 else None
+
+
 def pooled[S: (ProportionSummary, MeanSummary, RatioSummary, CovariateSummary)](summaries: Iterable[S]) -> S:
     """Return the summary of all units together; NotEnoughData without any summary."""
     total: S | None = None

@@ -3,7 +3,8 @@
 A type's class says what clients see; its instances are never made. The row behind an object is whatever a use case
 returned. A `reading` takes its value from that row. A `related` field is answered by a loader, an async function of the
 context and all rows of one place in the tree, which returns one value a row; its keyword-only parameters are the
-field's arguments. See `graph.trees` for when loaders run.
+field's arguments. One named `wanted` is none of them: it gets what the operation selects below, so that a loader may
+leave out what nobody asks for. See `graph.trees` for when loaders run.
 """
 
 import inspect
@@ -25,8 +26,12 @@ type Read = Callable[[Any], object]
 type Load = Callable[..., Awaitable[Sequence[object]]]
 type Refused = Callable[[Exception], object]
 
+type Wanted = frozenset[str]
+"""Every field selected somewhere below a place, as `Type.field` in the schema's names."""
+
 READ = "winnow-read"
 RELATION = "winnow-relation"
+WANTED = "wanted"
 
 
 @dataclass(slots=True)
@@ -45,6 +50,11 @@ class Relation:
     def arguments(self) -> list[StrawberryArgument]:
         """Return the field's arguments: the loader's keyword-only parameters."""
         return [] if self.load is None else _arguments(self.load)
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Tell whether the loader is told what is selected below."""
+        return self.load is not None and WANTED in inspect.signature(self.load).parameters
 
 
 class RelationField(StrawberryField):
@@ -130,7 +140,8 @@ def _for_root(answer: Callable[..., Awaitable[object]]) -> Load:
 def _arguments(load: Load) -> list[StrawberryArgument]:
     namespace = sys.modules[inspect.unwrap(load).__module__].__dict__
     parameters = inspect.signature(load).parameters.values()
-    return [_argument(parameter, namespace) for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    named = [one for one in parameters if one.kind is one.KEYWORD_ONLY and one.name != WANTED]
+    return [_argument(parameter, namespace) for parameter in named]
 
 
 def _argument(parameter: inspect.Parameter, namespace: dict[str, Any]) -> StrawberryArgument:

@@ -112,7 +112,7 @@ class GraphSchema(strawberry.Schema):
             scalar_registry=self.schema_converter.scalar_registry,
             config=self.config,
         )
-        field.extensions[LOADED] = Loaded(relation, convert, below)
+        field.extensions[LOADED] = Loaded(relation, convert, below, relation.looks_ahead)
         field.resolve = _answer if parent in self._roots() else _ready
 
     def _roots(self) -> tuple[GraphQLObjectType | None, ...]:

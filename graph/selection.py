@@ -17,7 +17,7 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 
-from graph.fields import Relation
+from graph.fields import WANTED, Relation, Wanted
 
 LOADED = "winnow-loaded"
 READER = "winnow-reader"
@@ -33,12 +33,13 @@ class Loaded:
     """What the schema knows of a loaded field.
 
     `below` is the type of the objects it leads to where that has loaded fields of its own; `convert` makes the loader's
-    arguments of GraphQL's.
+    arguments of GraphQL's; `looks_ahead` says whether it is told what is selected below.
     """
 
     relation: Relation
     convert: Callable[[dict[str, Any]], dict[str, Any]]
     below: GraphQLObjectType | None
+    looks_ahead: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,22 @@ class Selections:
             return {}
         return get_argument_values(selected.field, first.node, self.values, first.fragment_variable_values)
 
+    def wanted(self, selected: Selected) -> Wanted:
+        """Return every field that is selected somewhere below."""
+        found: dict[tuple[object, ...], list[str]] = {}
+        self._want(selected, found)
+        return frozenset(name for names in found.values() for name in names)
+
+    def _want(self, selected: Selected, found: dict[tuple[object, ...], list[str]]) -> None:
+        parent = named_type(selected.field)
+        nodes = (parent.name, *(id(detail.node) for detail in selected.details))
+        if nodes in found or not isinstance(parent, GraphQLObjectType):
+            return
+        below = self.below(parent, selected.details)
+        found[nodes] = [f"{parent.name}.{one.details[0].node.name.value}" for one in below]
+        for one in below:
+            self._want(one, found)
+
     def _selected(self, parent: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]]) -> list[Selected]:
         found = (
             (key, self.schema.get_field(parent, details[0].node.name.value), details)
@@ -122,9 +139,18 @@ def asked_of(info: GraphQLResolveInfo[Any], arguments: dict[str, Any]) -> Asked:
     return _asked(selections, Selected(str(info.path.key), field, details), field.extensions[LOADED], arguments)
 
 
+def loader_arguments(
+    selections: Selections, selected: Selected, loaded: Loaded, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a loader is called with, given GraphQL's arguments."""
+    converted = loaded.convert(arguments)
+    return {**converted, WANTED: selections.wanted(selected)} if loaded.looks_ahead else converted
+
+
 def _asked(selections: Selections, selected: Selected, loaded: Loaded, arguments: dict[str, Any]) -> Asked:
     below = [
         _asked(selections, one, of_one, selections.arguments(one))
         for one, of_one in selections.loaded_below(loaded, selected.details)
     ]
-    return Asked(selected.key, loaded.relation, loaded.convert(arguments), loaded.below is not None, below)
+    ready = loader_arguments(selections, selected, loaded, arguments)
+    return Asked(selected.key, loaded.relation, ready, loaded.below is not None, below)

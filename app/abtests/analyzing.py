@@ -9,11 +9,13 @@ from app.abtests.pooling import pooled_posterior
 from app.abtests.results import Question, TestResults, Totals, compute_results
 from app.abtests.saving import restored_results, saved_results
 from app.abtests.summarising import metric_of, metric_totals
+from app.abtests.totalling import TotalsAlone, totals_alone
 from app.auth.auditing import Audit, actor
 from app.auth.principals import Principal
 from app.errors import DomainError, DomainErrors, InvalidInput, InvalidTransition, NotFound
 from app.runtime.clock import Clock
 from app.runtime.compute import Compute
+from app.store.abtest_parts import own_totals
 from app.store.abtests import AnalysisRow, TestDefinition, TestStore, TotalsRow
 from app.store.database import Connection, Database
 from app.store.models.codes import MetricKind, TestStatus
@@ -82,6 +84,15 @@ class Analyzing:
         """Return the results of many tests, or why one has none, in two statements whatever their number."""
         read = await self._read(definitions, asked)
         return {test_id: self._attempt(definition, asked, read) for test_id, definition in definitions.items()}
+
+    async def totals_alone(self, definitions: Mapping[int, TestDefinition]) -> dict[int, TotalsAlone]:
+        """Return what results say of totals by tests' own metrics, in one statement; of the tests, variants do."""
+        found = await own_totals(self._database, list(definitions))
+        as_of = self._clock.now()
+        return {
+            test_id: totals_alone(definition, found.get(test_id, {}), as_of=as_of)
+            for test_id, definition in definitions.items()
+        }
 
     async def segments(self, test_ids: Sequence[int]) -> dict[int, list[str]]:
         """Return the segments in which units were exposed."""

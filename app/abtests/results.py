@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
+
 from app.abtests.summarising import MetricTotals
 from app.store.abtests import MetricRow, TestDefinition, VariantRow
 from app.store.models.codes import MetricKind
@@ -50,8 +52,7 @@ class Question:
     adjusted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantTotals:
+class VariantTotals(Struct, frozen=True, kw_only=True):
     """What one variant's units did, in the metric's unit."""
 
     variant: VariantRow

@@ -5,12 +5,13 @@ shown again; the figures are kept beside them as they were shown.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
+from msgspec import structs
 
 from app.abtests.results import Question, TestResults, Totals, compute_results
 from app.abtests.summarising import MetricTotals, metric_of
@@ -61,7 +62,7 @@ def restored_results(definition: TestDefinition, saved: Saved) -> TestResults:
         expected_weights=tuple(saved["expected_weights"]),
     )
     return compute_results(
-        replace(definition, test=replace(definition.test, **saved["plan"])),
+        structs.replace(definition, test=structs.replace(definition.test, **saved["plan"])),
         question,
         totals,
         as_of=datetime.fromisoformat(saved["as_of"]),
@@ -96,7 +97,7 @@ def figures(results: TestResults) -> dict[str, Any]:
 
 def _saved_rows(totals: MetricTotals) -> list[dict[str, str]]:
     fields = ("segment",)
-    rows = (asdict(row) for row in totals.rows)
+    rows = (structs.asdict(row) for row in totals.rows)
     return [{name: str(value) for name, value in row.items() if name not in fields} for row in rows]
 
 

@@ -1,7 +1,9 @@
 """From a test's totals to the engine's summaries."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from app.errors import NotFound
 from app.store.abtests import MetricRow, TestDefinition, TotalsRow, VariantRow
@@ -10,7 +12,7 @@ from engine.bayesian.hurdle import HurdleSummary
 from engine.summaries import CovariateSummary, MeanSummary, ProportionSummary, RatioSummary
 
 MICROS = 1_000_000
-_MONEY = (MetricKind.REVENUE, MetricKind.RATIO)
+MONEY = (MetricKind.REVENUE, MetricKind.RATIO)
 _KEYS = ("test_id", "metric_id", "variant_id", "segment")
 
 
@@ -25,7 +27,7 @@ class MetricTotals:
     @property
     def scale(self) -> int:
         """Return how many counted units make 1 of the metric's unit."""
-        return MICROS if self.metric.kind in _MONEY else 1
+        return MICROS if self.metric.kind in MONEY else 1
 
     @property
     def control(self) -> int:
@@ -100,6 +102,8 @@ def metric_totals(
 
 def _summed(definition: TestDefinition, metric: MetricRow, variant: VariantRow, rows: Sequence[TotalsRow]) -> TotalsRow:
     own = [row for row in rows if row.variant_id == variant.id]
+    if len(own) == 1:
+        return own[0] if own[0].segment is None else replace(own[0], segment=None)
     sums = {name: sum(getattr(row, name) for row in own) for name in _SUMS}
     return replace(_empty(definition.test.id, metric.id, variant.id), **sums)
 
@@ -113,4 +117,4 @@ def _mean(count: int, total: int, squares: int, scale: int) -> MeanSummary:
     return MeanSummary(count=count, total=total, total_of_squares=squares, scale=scale)
 
 
-_SUMS = tuple(field.name for field in fields(TotalsRow) if field.name not in _KEYS)
+_SUMS = tuple(name for name in TotalsRow.__struct_fields__ if name not in _KEYS)

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from msgspec import Struct
+
 from app.errors import InvalidInput
 from app.runtime.clock import Clock
 from app.store.measures import Measures
@@ -46,8 +48,7 @@ class Dimension(StrEnum):
     DAY_OF_WEEK = "DAY_OF_WEEK"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
+class Metrics(Struct, frozen=True, kw_only=True):
     """Measures and what is calculated from them; a rate is None where its denominator is 0.
 
     Money is exact and not rounded, in the campaign's currency.
@@ -103,8 +104,7 @@ class Metrics:
         return _ratio(self.measures.revenue_micros - cost, cost)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentPerformance:
+class SegmentPerformance(Struct, frozen=True, kw_only=True):
     """One part of a campaign's events; `segment` is "(none)" where the events name none."""
 
     segment: str
@@ -112,8 +112,7 @@ class SegmentPerformance:
     metrics: Metrics
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrendPoint:
+class TrendPoint(Struct, frozen=True, kw_only=True):
     """One interval of a trend.
 
     `starts_at` is the aligned start of the interval, even where the window begins within it and counts a part of it.

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.store.abtest_parts import WHOLE, Parts
 from app.store.abtests import (
     ALLOCATION_COLUMNS,
+    TEST_COLUMNS,
     AllocationRow,
     AnalysisRow,
     TestDefinition,
@@ -68,6 +70,7 @@ class TestLists:
         *,
         where: TestFilter = ALL_TESTS,
         order: TestOrder = TestOrder.NEWEST,
+        parts: Parts = WHOLE,
     ) -> Page[TestDefinition]:
         """Return the `first` (0 to 100) tests after a cursor of the same order; InvalidInput for another cursor."""
         check_first(first)
@@ -75,11 +78,11 @@ class TestLists:
         if after is not None:
             by.follow(read_cursor(after, order=by.name, kind=by.kind), conditions)
         rows = await self._database.fetch(
-            f"SELECT id, {by.value} AS order_value FROM ab_test {conditions} "
+            f"SELECT {TEST_COLUMNS}, {by.value} AS order_value FROM ab_test {conditions} "
             f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}",
             *(*conditions.arguments, first + 1),
         )
-        found = await self._tests.definitions(row["id"] for row in rows)
+        found = await self._tests.assembled(rows[:first], parts=parts)
         return page_of(rows, lambda row: found[row["id"]], first=first, after=after, order=by.name)
 
     async def count(self, where: TestFilter = ALL_TESTS) -> int:
@@ -88,7 +91,13 @@ class TestLists:
         return await self._database.fetchval(f"SELECT count(*) FROM ab_test {conditions}", *conditions.arguments)
 
     async def pages_of_campaigns(
-        self, campaign_ids: Sequence[int], first: int = 20, after: str | None = None, *, where: TestFilter = ALL_TESTS
+        self,
+        campaign_ids: Sequence[int],
+        first: int = 20,
+        after: str | None = None,
+        *,
+        where: TestFilter = ALL_TESTS,
+        parts: Parts = WHOLE,
     ) -> dict[int, Page[TestDefinition]]:
         """Return for each campaign its `first` newest tests after a cursor."""
         check_first(first)
@@ -97,11 +106,11 @@ class TestLists:
         ids, most = len(conditions.arguments) + 1, len(conditions.arguments) + 2
         rows = await self._database.fetch(
             f"SELECT page.* FROM unnest(${ids}::bigint[]) AS c(of_campaign) CROSS JOIN LATERAL ("
-            f"SELECT id, campaign_id, NULL::text AS order_value FROM ab_test {conditions} "
+            f"SELECT {TEST_COLUMNS}, NULL::text AS order_value FROM ab_test {conditions} "
             f"AND campaign_id = c.of_campaign ORDER BY id DESC LIMIT ${most}) AS page",
             *(*conditions.arguments, list(dict.fromkeys(campaign_ids)), first + 1),
         )
-        found = await self._tests.definitions(row["id"] for row in rows)
+        found = await self._tests.assembled(rows, parts=parts)
         return _pages(rows, campaign_ids, "campaign_id", lambda row: found[row["id"]], first=first, after=after)
 
     async def count_by_campaign(self, campaign_ids: Sequence[int], where: TestFilter = ALL_TESTS) -> dict[int, int]:

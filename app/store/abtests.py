@@ -1,17 +1,18 @@
 """Tests with their variants, metrics, policy versions, totals and history."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
+from msgspec import Struct
+
+from app.store.abtest_parts import WHOLE, Part, Parts
 from app.store.database import Connection, Database, Record
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind, TestStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantRow:
+class VariantRow(Struct, frozen=True, kw_only=True):
     """One arm of a test."""
 
     id: int
@@ -24,8 +25,7 @@ class VariantRow:
     payload: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricRow:
+class MetricRow(Struct, frozen=True, kw_only=True):
     """What a test is judged by; position 0 is the metric, the others are guardrails."""
 
     id: int
@@ -42,8 +42,7 @@ class MetricRow:
     stops: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllocationRow:
+class AllocationRow(Struct, frozen=True, kw_only=True):
     """One policy version: probabilities in the variants' order."""
 
     id: int
@@ -57,8 +56,7 @@ class AllocationRow:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestRow:
+class TestRow(Struct, frozen=True, kw_only=True):
     """A test as stored."""
 
     __test__ = False
@@ -77,6 +75,7 @@ class TestRow:
     allocation_policy: AllocationPolicy
     floor: float
     reallocate_every_minutes: int
+    discount: float | None
     coverage: float
     holdout: float
     seed: str
@@ -93,8 +92,7 @@ class TestRow:
     ended_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestDefinition:
+class TestDefinition(Struct, frozen=True, kw_only=True):
     """A test with all that decides about a unit: variants by position, metrics by position, newest allocation."""
 
     __test__ = False
@@ -117,8 +115,7 @@ class TestDefinition:
         return tuple(variant.weight for variant in self.variants)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TotalsRow:
+class TotalsRow(Struct, frozen=True, kw_only=True):
     """Sufficient statistics of one metric and variant, exact; values in micros for money, else whole numbers."""
 
     test_id: int
@@ -140,8 +137,7 @@ class TotalsRow:
     log_squares: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssignmentRow:
+class AssignmentRow(Struct, frozen=True, kw_only=True):
     """What was decided for a unit, and with what probability."""
 
     test_id: int
@@ -154,8 +150,7 @@ class AssignmentRow:
     policy_version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalysisRow:
+class AnalysisRow(Struct, frozen=True, kw_only=True):
     """One saved analysis."""
 
     id: int
@@ -168,9 +163,9 @@ class AnalysisRow:
 
 TEST_COLUMNS = (
     "id, key, name, hypothesis, status, campaign_id, confidence_level, power, minimum_detectable_effect, baseline, "
-    "target_sample_size, allocation_policy, floor, reallocate_every_minutes, coverage, holdout, seed, exclusion_group, "
-    "exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, guardrail_stops, winner_id, "
-    "created_at, started_at, ended_at"
+    "target_sample_size, allocation_policy, floor, reallocate_every_minutes, discount, coverage, holdout, seed, "
+    "exclusion_group, exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, guardrail_stops, "
+    "winner_id, created_at, started_at, ended_at"
 )
 ALLOCATION_COLUMNS = "id, test_id, policy_version, policy, floor, probabilities, watermark, seed, created_at"
 SUMS = (
@@ -192,6 +187,7 @@ SUMS = (
 
 def _test(row: Record) -> TestRow:
     values = dict(row)
+    values.pop("order_value", None)  # of a page
     values["status"] = TestStatus(values["status"])
     values["allocation_policy"] = AllocationPolicy(values["allocation_policy"])
     return TestRow(**values)
@@ -245,14 +241,21 @@ class TestStore:
         return {row["key"]: row["id"] for row in rows}
 
     async def definitions(
-        self, test_ids: Iterable[int], connection: Connection | None = None
+        self, test_ids: Iterable[int], connection: Connection | None = None, *, parts: Parts = WHOLE
     ) -> dict[int, TestDefinition]:
-        """Return whole tests, in four statements whatever their number; in a transaction pass its connection."""
-        ids, source = list(test_ids), connection or self._database
-        tests = await source.fetch(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = ANY($1::bigint[])", ids)
-        variants = await source.fetch(VARIANTS, ids)
-        metrics = await source.fetch(METRICS, ids)
-        allocations = await source.fetch(NEWEST_ALLOCATIONS, ids)
+        """Return tests, in four statements at most whatever their number; in a transaction pass its connection."""
+        source = connection or self._database
+        tests = await source.fetch(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = ANY($1::bigint[])", list(test_ids))
+        return await self.assembled(tests, connection, parts=parts)
+
+    async def assembled(
+        self, tests: Sequence[Record], connection: Connection | None = None, *, parts: Parts = WHOLE
+    ) -> dict[int, TestDefinition]:
+        """Return the tests of these rows of TEST_COLUMNS, whole or with some of their parts."""
+        ids, source = [row["id"] for row in tests], connection or self._database
+        variants = await source.fetch(VARIANTS, ids) if Part.VARIANTS in parts else ()
+        metrics = await source.fetch(METRICS, ids) if Part.METRICS in parts else ()
+        allocations = await source.fetch(NEWEST_ALLOCATIONS, ids) if Part.ALLOCATION in parts else ()
         return _assemble(tests, variants, metrics, allocations)
 
     async def live_id(self, reference: int | str) -> int | None:
@@ -314,6 +317,13 @@ class TestStore:
         """Return each test's policy version in force."""
         rows = await self._database.fetch(NEWEST_ALLOCATIONS, list(test_ids))
         return {row["test_id"]: allocation_row(row) for row in rows}
+
+    async def models(self, allocation_ids: Sequence[int]) -> dict[int, Any]:
+        """Return the models that policy versions keep, by version's id; None for those without."""
+        rows = await self._database.fetch(
+            "SELECT id, model FROM allocation WHERE id = ANY($1::bigint[])", list(allocation_ids)
+        )
+        return {row["id"]: row["model"] for row in rows}
 
     # what happened
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from msgspec import Struct
+
 from app.store.cursors import LARGEST_ID, Page, askable, check_first, read_cursor
 from app.store.database import Database, Record
 from app.store.listing import NEWEST, Conditions, Order, page_of, search_pattern
@@ -25,8 +27,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MerchantRow:
+class MerchantRow(Struct, frozen=True, kw_only=True):
     """A merchant."""
 
     id: int
@@ -38,8 +39,7 @@ class MerchantRow:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignRow:
+class CampaignRow(Struct, frozen=True, kw_only=True):
     """A campaign; money has two decimals, in `currency`."""
 
     id: int
@@ -58,8 +58,7 @@ class CampaignRow:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserRow:
+class UserRow(Struct, frozen=True, kw_only=True):
     """A person who gets offers; a user without a segment has None."""
 
     id: int

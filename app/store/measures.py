@@ -5,14 +5,15 @@ where given, else the amount offered. Delivery is the `cost` of every other even
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from app.store.models.codes import EventType
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measures:
+class Measures(Struct, frozen=True, kw_only=True):
     """Counts of events and sums of money, in millionths. Adding them merges disjoint sets of events."""
 
     sent: int = 0
@@ -36,7 +37,7 @@ class Measures:
         return self.reward_micros + self.delivery_micros
 
 
-MEASURES: tuple[str, ...] = tuple(field.name for field in fields(Measures))
+MEASURES: tuple[str, ...] = Measures.__struct_fields__
 
 COUNTED: dict[str, EventType] = {
     "sent": EventType.SENT,

@@ -10,6 +10,7 @@ import strawberry
 from app.abtests.analyzing import Asked, SavedAnalysis, saved_analysis
 from app.abtests.crediting import Credit
 from app.abtests.results import TestResults, progress
+from app.abtests.totalling import TotalsAlone
 from app.errors import InvalidInput
 from app.store.abtest_lists import TestFilter
 from app.store.abtests import TestDefinition
@@ -17,13 +18,15 @@ from app.store.campaigns import CampaignRow
 from app.store.cursors import Page
 from graph.abtests import rows, types
 from graph.abtests.inputs import TestFilterInput, test_filter
+from graph.abtests.parts import parts_of, totals_suffice
 from graph.campaigns.inputs import After, First
 from graph.campaigns.types import Campaign
 from graph.connections import Listing, checked_first
 from graph.context import Context
-from graph.fields import loads
+from graph.fields import Wanted, loads
 
 MOST_POINTS = 1_000
+ORDINARY = Asked()
 
 MetricKey = Annotated[str | None, strawberry.argument(description="A metric or guardrail by key; absent: the metric.")]
 Level = Annotated[
@@ -90,10 +93,17 @@ async def test_results(
     confidence_level: Level = None,
     segment: Segment = None,
     adjusted: Adjusted = False,
-) -> list[TestResults | Exception]:
+    wanted: Wanted,
+) -> list[TestResults | TotalsAlone | Exception]:
     """Load tests' results; a test that cannot answer has its own error."""
     asked = Asked(metric_key=metric_key, confidence_level=confidence_level, segment=segment, adjusted=adjusted)
-    found = await context.services.analyzing.attempts(by_id(tests), asked)
+    definitions, analyzing = by_id(tests), context.services.analyzing
+    if not totals_suffice(wanted):
+        found = await analyzing.attempts(definitions, asked)
+    elif asked == ORDINARY:
+        found = await analyzing.totals_alone(definitions)
+    else:  # their list may have left out what the arguments ask about
+        found = await analyzing.attempts(await context.services.tests.definitions(definitions), asked)
     return [found[one.test.id] for one in tests]
 
 
@@ -158,12 +168,20 @@ async def densities(
 
 @loads(Campaign, "tests")
 async def campaign_tests(
-    context: Context, campaigns: Sequence[CampaignRow], *, first: First = 20, after: After = None, where: Where = None
+    context: Context,
+    campaigns: Sequence[CampaignRow],
+    *,
+    first: First = 20,
+    after: After = None,
+    where: Where = None,
+    wanted: Wanted,
 ) -> list[Listing[TestDefinition]]:
     """Load campaigns' tests; a campaign named in the filter lets none but its own through."""
     conditions = replace(test_filter(where, None), campaign_id=None)
     ids = list(dict.fromkeys(campaign.id for campaign in campaigns))
-    pages = await context.services.test_lists.pages_of_campaigns(ids, checked_first(first), after, where=conditions)
+    pages = await context.services.test_lists.pages_of_campaigns(
+        ids, checked_first(first), after, where=conditions, parts=parts_of(wanted)
+    )
     return [
         Listing(page=pages[campaign.id], count=_count_tests, of=OfCampaign(campaign.id, conditions))
         for campaign in campaigns

@@ -9,16 +9,18 @@ from app.abtests.sizing import needed_size
 from app.auth.principals import Permission
 from app.errors import NotFound
 from app.store.abtest_lists import TestFilter
+from app.store.abtest_parts import WHOLE, Parts
 from app.store.abtests import TestDefinition
 from engine.power.sample_size import SampleSize
 from graph.abtests import types
 from graph.abtests.enums import TestOrder
 from graph.abtests.inputs import SampleSizeInput, TestFilterInput, size_question, test_filter
 from graph.abtests.loaders import Where
+from graph.abtests.parts import parts_of
 from graph.campaigns.inputs import After, First
 from graph.connections import Connection, Listing, checked_first
 from graph.context import Context
-from graph.fields import answers, related
+from graph.fields import Wanted, answers, related
 from graph.identifiers import Kind, decode
 
 Reference = Annotated[strawberry.ID, strawberry.argument(description="Its id or key.")]
@@ -41,19 +43,25 @@ class Query:
 
 
 @answers(Query, "test")
-async def test(context: Context, *, id: Reference) -> TestDefinition:  # noqa: A002  # the contract's name
+async def test(context: Context, *, id: Reference, wanted: Wanted) -> TestDefinition:  # noqa: A002  # the contract's name
     """Find a test."""
-    return await found_test(context, id)
+    return await found_test(context, id, parts=parts_of(wanted))
 
 
 @answers(Query, "tests")
 async def tests(
-    context: Context, *, first: First = 20, after: After = None, where: Where = None, order: OrderBy = None
+    context: Context,
+    *,
+    first: First = 20,
+    after: After = None,
+    where: Where = None,
+    order: OrderBy = None,
+    wanted: Wanted,
 ) -> Listing[TestDefinition]:
     """List tests."""
     conditions = test_filter(where, await _campaign_id(context, where))
     page = await context.services.test_lists.page(
-        checked_first(first), after, where=conditions, order=order or TestOrder.NEWEST
+        checked_first(first), after, where=conditions, order=order or TestOrder.NEWEST, parts=parts_of(wanted)
     )
     return Listing(page=page, count=_count, of=conditions)
 
@@ -65,10 +73,10 @@ async def sample_size(context: Context, *, input: Planned) -> SampleSize:  # noq
     return needed_size(size_question(input))
 
 
-async def found_test(context: Context, reference: str, *, path: str = "id") -> TestDefinition:
+async def found_test(context: Context, reference: str, *, path: str = "id", parts: Parts = WHOLE) -> TestDefinition:
     """Return a test by id or key; raise NotFound where there is none."""
     number = await test_number(context, reference, path=path)
-    found = await context.services.tests.definitions([number])
+    found = await context.services.tests.definitions([number], parts=parts)
     if number not in found:
         raise _unknown(reference, path)
     return found[number]

@@ -23,7 +23,8 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from graph.completion.writing import Complete, NotCompiled, compile_completion
-from graph.selection import LOADED, Asked, Loaded, Selected, Selections, details_of
+from graph.fields import WANTED
+from graph.selection import LOADED, Asked, Loaded, Selected, Selections, details_of, loader_arguments
 
 MOST_PLANS = 16
 """Of one operation; where its directives' variables take more values, those that come later are not compiled."""
@@ -45,9 +46,16 @@ class Step:
         if not self.varies:
             return self.asked
         asked = self.asked
-        arguments = self.loaded.convert(selections.arguments(self.selected)) if self.own else asked.arguments
+        arguments = self._arguments(selections) if self.own else asked.arguments
         below = [step.bind(selections) for step in self.below]
         return Asked(asked.key, asked.relation, arguments, asked.branches, below)
+
+
+    def _arguments(self, selections: Selections) -> dict[str, Any]:
+        arguments = self.loaded.convert(selections.arguments(self.selected))
+        if self.loaded.looks_ahead:
+            arguments[WANTED] = self.asked.arguments[WANTED]
+        return arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +121,13 @@ def _step(selections: Selections, selected: Selected, *, fresh: bool) -> Step:
     loaded = cast("Loaded", selected.field.extensions[LOADED])
     below = [_step(selections, one, fresh=fresh) for one, _ in selections.loaded_below(loaded, selected.details)]
     own = fresh or _mentions_variables(selected)
-    arguments = loaded.convert(selections.arguments(selected))
+    arguments = _arguments(selections, selected, loaded)
     asked = Asked(selected.key, loaded.relation, arguments, loaded.below is not None, [one.asked for one in below])
     return Step(asked, selected, loaded, own, own or any(one.varies for one in below), below)
+
+
+def _arguments(selections: Selections, selected: Selected, loaded: Loaded) -> dict[str, Any]:
+    return loader_arguments(selections, selected, loaded, selections.arguments(selected))
 
 
 class _Variables(Visitor):

@@ -1,0 +1,47 @@
+"""What variants' units did by their test's own metric: the part of results that needs no statistics."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from app.abtests.results import VariantTotals
+from app.abtests.summarising import MICROS, MONEY
+from app.store.abtest_parts import OwnTotals
+from app.store.abtests import TestDefinition, VariantRow
+from app.store.models.codes import MetricKind
+from engine.summaries import mean_and_deviation
+
+
+class TotalsAlone(Struct, frozen=True, kw_only=True):
+    """What `TestResults` has of these names, and nothing else of it."""
+
+    as_of: datetime
+    totals: tuple[VariantTotals, ...]
+
+
+def totals_alone(definition: TestDefinition, own: Mapping[int, OwnTotals], *, as_of: datetime) -> TotalsAlone:
+    """Return the totals of a test's variants, in their order."""
+    totals = [_totals(variant, own.get(variant.id)) for variant in definition.variants]
+    return TotalsAlone(as_of=as_of, totals=tuple(totals))
+
+
+def _totals(variant: VariantRow, own: OwnTotals | None) -> VariantTotals:
+    if own is None:
+        return VariantTotals(
+            variant=variant, exposed=0, converted=0, multiple_exposed=0, mean=None, standard_deviation=None
+        )
+    scale = MICROS if own.kind in MONEY else 1
+    mean, deviation = mean_and_deviation(own.exposed, own.value_sum, squares=own.value_squares, scale=scale)
+    return VariantTotals(
+        variant=variant,
+        exposed=own.exposed,
+        converted=own.converted,
+        multiple_exposed=own.multiple_exposed,
+        mean=_ratio(own, mean) if own.kind is MetricKind.RATIO else mean,
+        standard_deviation=deviation,
+    )
+
+
+def _ratio(own: OwnTotals, mean: float | None) -> float | None:
+    return mean / (own.denominator_sum / own.exposed) if mean is not None and own.denominator_sum else None

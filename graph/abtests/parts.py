@@ -1,0 +1,41 @@
+"""Which parts of a test are read for what is selected of it. A field that is not named here needs the whole test."""
+
+from collections.abc import Mapping
+
+from app.store.abtest_parts import WHOLE, Part, Parts
+from graph.fields import Wanted
+
+_NOTHING: Parts = frozenset()
+_VARIANTS: Parts = frozenset({Part.VARIANTS})
+_METRICS: Parts = frozenset({Part.METRICS})
+_NEEDED: Mapping[str, Parts] = {
+    **dict.fromkeys(
+        (
+            *("id", "key", "name", "hypothesis", "status", "confidenceLevel", "allocationPolicy"),
+            *("minimumDetectableEffect", "targetSampleSize", "coverage", "holdout"),
+            *("createdAt", "startedAt", "endedAt", "campaign", "segments", "__typename"),
+        ),
+        _NOTHING,
+    ),
+    **dict.fromkeys(("variants", "control", "winner"), _VARIANTS),
+    **dict.fromkeys(("metric", "guardrails"), _METRICS),
+    "allocation": frozenset({Part.VARIANTS, Part.ALLOCATION}),
+}
+_TEST, _RESULTS = "ABTest.", "TestResults."
+_TOTALS_ALONE = frozenset({"asOf", "totals", "__typename"})
+
+
+def parts_of(wanted: Wanted) -> Parts:
+    """Return what is to be read of tests, given what is selected of them and below."""
+    needed = _needed(wanted)
+    return _NOTHING.union(*(needed.get(name.removeprefix(_TEST), WHOLE) for name in wanted if name.startswith(_TEST)))
+
+
+def totals_suffice(wanted: Wanted) -> bool:
+    """Tell whether nothing but totals is selected of results."""
+    return _TOTALS_ALONE.issuperset(name.removeprefix(_RESULTS) for name in wanted if name.startswith(_RESULTS))
+
+
+def _needed(wanted: Wanted) -> Mapping[str, Parts]:
+    # with arguments, results need the whole test although they are asked for totals alone: they read it themselves
+    return {**_NEEDED, "results": _VARIANTS} if totals_suffice(wanted) else _NEEDED
