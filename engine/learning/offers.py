@@ -124,7 +124,7 @@ class OfferModel:
             raise InvalidInput(f"The value is {value}, of {draws} draws: pass a positive value and 100 draws or more.")
         place = self._place(campaign)
         grid = np.linspace(float(self.ranges[place, 0]), float(self.ranges[place, 1]), GRID_POINTS)
-        rates = self._rates(place, grid, rng, draws)
+        rates = self._drawn(place, grid, rng, draws)
         return _advice(grid, rates, value=value, alpha=error_rate(level), warnings=self._warnings())
 
     def _place(self, campaign: int) -> int:
@@ -136,8 +136,36 @@ class OfferModel:
             )
         return int(found[0])
 
-    def _rates(self, place: int, grid: FloatArray, rng: np.random.Generator, draws: int) -> FloatArray:
-        """Return draws of the conversion rate, averaged over the campaign's users: shape (draws, grid)."""
+    def drawn_rates(
+        self, campaign: int, amounts: ArrayLike, *, rng: np.random.Generator, draws: int = DRAWS
+    ) -> FloatArray:
+        """Return joint draws of the conversion rate at some amounts, averaged over the campaign's users.
+
+        Parameters
+        ----------
+        campaign : its id, as given to the fit
+        amounts : within the range the campaign has sent, shape (k,)
+        rng : of the draws
+        draws : how many, at least 100
+
+        Returns
+        -------
+        shape (draws, k); a row is one curve, so that rows may be compared amount by amount
+
+        Raises
+        ------
+        NotEnoughData
+            the campaign has sent fewer than three amounts, or no amounts as low or as high as those asked about
+        """
+        place, asked = self._place(campaign), np.atleast_1d(np.asarray(amounts, dtype=np.float64))
+        low, high = self.ranges[place].tolist()
+        if draws < 100 or not np.isfinite(asked).all():
+            raise InvalidInput(f"There are {draws} draws, amounts {asked}: pass 100 or more, and finite amounts.")
+        if asked.min() < low or asked.max() > high:
+            raise NotEnoughData(f"Campaign {campaign} has sent from {low:g} to {high:g}: send others to learn of them.")
+        return self._drawn(place, asked, rng, draws)
+
+    def _drawn(self, place: int, grid: FloatArray, rng: np.random.Generator, draws: int) -> FloatArray:
         root = np.linalg.cholesky(self.curves.covariances[place])
         drawn = self.curves.values[place] + rng.standard_normal((draws, self.knots.size)) @ root.T
         values: FloatArray = PchipInterpolator(np.log1p(self.knots), monotone(drawn), axis=1)(np.log1p(grid))
