@@ -1,0 +1,264 @@
+"""Advice on where to spend: the channel and the segments of a campaign, and budget between campaigns.
+
+Channels, and campaigns, are compared by what was seen: nobody was given a channel at random, and it is said so. Each
+estimate leans on the others as far as they are alike (engine.learning.pooled_effects), and nothing is advised where
+they do not differ by more than chance.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.optimizer.situations import DAYS, MICROS, NONE, Situation, Situations, figures, in_words, messages, money
+from app.store.activity import Earned
+from app.store.learned import SegmentRankRow
+from app.store.measures import Measures
+from app.store.models.codes import Channel, RecommendationKind
+from app.store.recommendations import Advice
+from engine.arrays import FloatArray
+from engine.effects import IntervalEstimate
+from engine.learning.pooled_effects import heterogeneity, pool_effects
+
+LEAST_SENDS = 500
+LEAST_CONVERTED = 20
+SIGNIFICANT = 0.05
+SURE = 0.95
+DRAWS = 4_000
+TAILS = (0.025, 0.975)
+EXACT = 1e-3
+"""Least relative error of a return: where all conversions earn and cost the same, it is known to rounding."""
+SHIFTED = 0.2
+"""Of what the giving campaign spends: more would leave the range in which its return was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Joint draws of several true values, and the place of the greatest; shape (draws, values)."""
+
+    draws: FloatArray
+    best: int
+    probability: float
+    p_value: float
+
+
+def compare(values: Sequence[float], variances: Sequence[float]) -> Compared | None:
+    """Return how values compare once they lean on each other; None where they do not differ by more than chance."""
+    if len(values) < 2 or min(variances) <= 0.0:
+        return None
+    difference = heterogeneity(values, variances)
+    if difference.p_value >= SIGNIFICANT:
+        return None
+    draws = pool_effects(values, variances).draws(DRAWS, rng=np.random.default_rng(len(values)))
+    best = int(draws.mean(axis=0).argmax())
+    sure = float((draws.argmax(axis=1) == best).mean())
+    return Compared(draws=draws, best=best, probability=sure, p_value=difference.p_value)
+
+
+def _gain(draws: FloatArray) -> IntervalEstimate:
+    low, high = np.quantile(draws, TAILS)
+    return IntervalEstimate(point=float(draws.mean()), low=float(low), high=float(high))
+
+
+# ------------------------------------------------------------------------------------------------ channel
+
+
+def advise_channel(situation: Situation) -> Iterator[Advice]:
+    """Advise the channel that earns most a message, where it does so beyond doubt."""
+    sums = {one.channel: one for one in situation.earned}
+    kept = [
+        channel for channel, totals in sorted(situation.channels.items()) if channel and messages(totals) >= LEAST_SENDS
+    ]
+    if sum(sums[channel].conversions for channel in kept if channel in sums) < LEAST_CONVERTED:
+        return
+    means, variances = _profits([situation.channels[one] for one in kept], [sums.get(one) for one in kept])
+    compared = compare(means, variances)
+    if compared is None or compared.probability < SURE:
+        return
+    yield from _channel(situation, kept, means, compared)
+
+
+def _channel(situation: Situation, kept: list[int], means: list[float], compared: Compared) -> Iterator[Advice]:
+    sends = np.array([messages(situation.channels[channel]) for channel in kept], dtype=np.float64)
+    gain = _gain((compared.draws[:, [compared.best]] - compared.draws) @ sends)
+    if gain.low <= 0.0:
+        return
+    currency, names = situation.campaign.currency, [Channel(channel).name for channel in kept]
+    winner, count = names[compared.best], int(sends.sum())
+    each = ", ".join(
+        f"{name} {mean:,.4f} ({sent:,.0f} sends)" for name, mean, sent in zip(names, means, sends, strict=True)
+    )
+    yield Advice(
+        kind=RecommendationKind.CHANNEL,
+        campaign_id=situation.campaign.id,
+        subject=winner,
+        title=f"Send by {winner}",
+        rationale=(
+            f"A message earned, after cash-back and delivery, in {currency}: {each}. That {winner} is best has a"
+            f" probability of {compared.probability:.1%}. All {count:,} sends of {DAYS} days by it would earn"
+            f" {in_words(gain, currency)} more. Users were not given channels at random: test it before you move"
+            " everything."
+        ),
+        gain=gain,
+        evidence={
+            "profit_per_send": dict(zip(names, means, strict=True)),
+            "sends": dict(zip(names, sends.tolist(), strict=True)),
+            "probability_best": compared.probability,
+            "p_value": compared.p_value,
+        },
+    )
+
+
+def _profits(totals: Sequence[Measures], sums: Sequence[Earned | None]) -> tuple[list[float], list[float]]:
+    """Return what a message earns on average, and the variance of that average.
+
+    The variance is that of one conversion more, like the others: a channel without any is not known to have none.
+    """
+    known = [one for one in sums if one is not None]
+    one_more = sum(map(_squares, known)) / sum(one.conversions for one in known)
+    means: list[float] = []
+    variances: list[float] = []
+    for each, earned in zip(totals, sums, strict=True):
+        profit = 0.0 if earned is None else earned.value - earned.reward
+        squares = one_more + (0.0 if earned is None else _squares(earned))
+        count = messages(each)
+        means.append((profit - each.delivery_micros / MICROS) / count)
+        variances.append(max(squares / count - (profit / count) ** 2, 0.0) / count)
+    return means, variances
+
+
+def _squares(earned: Earned) -> float:
+    """Return the sum of squared profits of conversions."""
+    return earned.value_squares - 2.0 * earned.value_reward + earned.reward_squares
+
+
+# ------------------------------------------------------------------------------------------------ segment
+
+
+def advise_segments(situation: Situation) -> Iterator[Advice]:
+    """Advise to send to the segment that responds most because of it, and not to the one that responds least."""
+    ranks = [rank for rank in situation.ranks if rank.segment in situation.segments]
+    if len(ranks) < 2:
+        return
+    best, worst = min(ranks, key=lambda rank: rank.rank), max(ranks, key=lambda rank: rank.rank)
+    if best.low <= max(worst.high, 0.0):
+        return
+    sends, currency = messages(situation.segments[worst.segment]), situation.campaign.currency
+    gain = _segment_gain(situation, best, worst, sends)
+    earns = "" if gain is None else f" Their {sends:,} sends of {DAYS} days would earn {in_words(gain, currency)} more."
+    first, last = best.segment or NONE, worst.segment or NONE
+    yield Advice(
+        kind=RecommendationKind.SEGMENT,
+        campaign_id=situation.campaign.id,
+        subject=f"{first} {last}",
+        title=f"Send to {first[:60]} rather than to {last[:60]}",
+        rationale=(
+            f"Being sent the offer adds {best.expected_lift:.2%} to the conversion rate in {first} (95 %"
+            f" {best.low:.2%} to {best.high:.2%}), in {last} {worst.expected_lift:.2%} ({worst.low:.2%} to"
+            f" {worst.high:.2%})."
+            f"{earns} {' '.join(best.reasons)}"
+        ).strip(),
+        gain=gain,
+        evidence={first: figures(_lift(best)), last: figures(_lift(worst)), "sends": sends},
+    )
+
+
+def _lift(rank: SegmentRankRow) -> IntervalEstimate:
+    return IntervalEstimate(point=rank.expected_lift, low=rank.low, high=rank.high)
+
+
+def _segment_gain(
+    situation: Situation, best: SegmentRankRow, worst: SegmentRankRow, sends: int
+) -> IntervalEstimate | None:
+    """Return what a segment's sends would earn in another; the two estimates err independently."""
+    margin = situation.margin
+    if margin is None or margin <= 0 or not sends or situation.measures.converted < LEAST_CONVERTED:
+        return None
+    point = best.expected_lift - worst.expected_lift
+    down = math.hypot(best.expected_lift - best.low, worst.high - worst.expected_lift)
+    up = math.hypot(best.high - best.expected_lift, worst.expected_lift - worst.low)
+    worth = sends * margin
+    return IntervalEstimate(point=point * worth, low=max(0.0, (point - down) * worth), high=(point + up) * worth)
+
+
+# ------------------------------------------------------------------------------------------------ budget
+
+
+def advise_budget(situations: Situations) -> Iterator[Advice]:
+    """Advise to move budget to a campaign that runs out of it, from one of the same currency that returns less."""
+    by_currency: dict[str, list[Situation]] = defaultdict(list)
+    for one in situations.campaigns:
+        if sum(earned.conversions for earned in one.earned) >= LEAST_CONVERTED and one.cost > 0.0:
+            by_currency[one.campaign.currency].append(one)
+    for alike in by_currency.values():
+        returns = [_return(one) for one in alike]
+        compared = compare([value for value, _ in returns], [variance for _, variance in returns])
+        if compared is not None:
+            yield from _moves(alike, compared)
+
+
+def _moves(alike: Sequence[Situation], compared: Compared) -> Iterator[Advice]:
+    """Yield for each campaign that runs out the move that earns most."""
+    means = compared.draws.mean(axis=0)
+    for place, receiver in enumerate(alike):
+        short = _short(receiver)
+        if short <= 0.0:
+            continue
+        givers = [
+            giver
+            for giver in range(len(alike))
+            if means[giver] < means[place] and np.mean(compared.draws[:, giver] < compared.draws[:, place]) >= SURE
+        ]
+        if givers:
+            giver = max(givers, key=lambda one: min(short, SHIFTED * alike[one].cost) * (means[place] - means[one]))
+            amount = min(short, SHIFTED * alike[giver].cost)
+            difference = compared.draws[:, place] - compared.draws[:, giver]
+            yield _move(receiver, alike[giver], amount, difference, means[[place, giver]])
+
+
+def _move(receiver: Situation, giver: Situation, amount: float, difference: FloatArray, means: FloatArray) -> Advice:
+    campaign, currency = receiver.campaign, receiver.campaign.currency
+    gain = _gain(difference * amount)
+    return Advice(
+        kind=RecommendationKind.BUDGET,
+        campaign_id=campaign.id,
+        subject=f"from {giver.campaign.id}",
+        title=f"Move {money(amount, currency)} of budget here from {giver.campaign.name[:80]}",
+        rationale=(
+            f"In {DAYS} days each {currency} spent earned {means[0]:.2f} here and {means[1]:.2f} there, after its cost."
+            f" Of a budget of {campaign.budget} {receiver.spent:,.2f} are spent, {receiver.cost:,.2f} of them in {DAYS}"
+            f" days: it does not last as long again. {money(amount, currency)} moved earn {in_words(gain, currency)}"
+            " more, if more spending returns what spending so far did."
+        ),
+        gain=gain,
+        evidence={
+            "return": float(means[0]),
+            "return_of_giver": float(means[1]),
+            "giver": giver.campaign.key,
+            "amount": amount,
+        },
+    )
+
+
+def _short(situation: Situation) -> float:
+    """Return how much of the next days' spending, at the present pace, the budget does not cover; 0 without budget."""
+    if situation.campaign.budget is None:
+        return 0.0
+    left = max(0.0, float(situation.campaign.budget) - situation.spent)
+    return max(0.0, situation.cost - left)
+
+
+def _return(situation: Situation) -> tuple[float, float]:
+    """Return profit over cost, and its variance: of a ratio of sums over conversions (delta method)."""
+    value = sum(one.value for one in situation.earned)
+    reward = sum(one.reward for one in situation.earned)
+    cost = reward + situation.measures.delivery_micros / MICROS
+    ratio = (value - cost) / cost
+    weight = 1.0 + ratio
+    squares = sum(
+        one.value_squares - 2.0 * weight * one.value_reward + weight**2 * one.reward_squares for one in situation.earned
+    )
+    exact = (EXACT * weight) ** 2
+    return ratio, max(squares / cost**2, exact)
