@@ -30,6 +30,8 @@ export const formatNumber = numbers({ maximumSignificantDigits: 3 });
 export const formatPercent = numbers({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 /** 0.52%, for small fractions */
 export const formatFinePercent = numbers({ style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
+/** 12%, or 0.5%: for axes, where room is short */
+export const formatBriefPercent = numbers({ style: "percent", maximumFractionDigits: 2 });
 /** +12.3% */
 export const formatChange = numbers({ style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
 /** 0.012; below 0.001 it says so */

@@ -122,5 +122,6 @@ const COLUMNS: readonly Column<Row>[] = [
     value: ({ metrics }) => metrics.roi,
     show: ({ metrics, currency }) => write(metrics.roi ?? null, ROI, currency),
     numeric: true,
+    minor: true,
   },
 ];

@@ -35,6 +35,7 @@ const COLUMNS: readonly Column<Row>[] = [
     name: "Progress",
     value: ({ progress }) => progress,
     show: ({ name, progress }) => <Progress value={progress} label={`Progress of ${name}`} />,
+    minor: true,
   },
   { name: "Winner", value: ({ winner }) => winner?.name ?? MISSING },
 ];

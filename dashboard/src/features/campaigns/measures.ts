@@ -1,4 +1,5 @@
 import {
+  formatBriefPercent,
   formatCompact,
   formatCompactMoney,
   formatCount,
@@ -92,6 +93,8 @@ const WRITERS: Record<Unit, (value: number | null, currency: string) => string> 
 };
 
 const BRIEF_WRITERS: Partial<typeof WRITERS> = {
+  rate: (value) => formatBriefPercent(value),
+  "fine rate": (value) => formatBriefPercent(value),
   money: (value, currency) => formatCompactMoney(value, currency),
   count: (value) => formatCompact(value),
 };

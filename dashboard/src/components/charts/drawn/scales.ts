@@ -12,13 +12,24 @@ export interface AxisScale {
 
 export function timeScale(domain: [number, number], range: [number, number]): AxisScale {
   const scale = scaleUtc<number>({ domain: domain.map((time) => new Date(time)), range });
-  const count = Math.max(2, Math.floor((range[1] - range[0]) / 90));
+  const most = Math.max(2, Math.floor((range[1] - range[0]) / 62));
   const hours = domain[1] - domain[0] < 2 * DAY;
   return {
     at: (value) => scale(new Date(value)),
-    ticks: scale.ticks(count).map(Number),
+    ticks: timeTicks((count) => scale.ticks(count).map(Number), most),
     format: (value) => (hours ? hourOf(value) : formatUtcDay(value)),
   };
+}
+
+/** As many as fit: asked for a few, a time scale may give only the first of a month. */
+function timeTicks(ticksFor: (count: number) => number[], most: number): number[] {
+  for (let count = 12; count > 1; count -= 1) {
+    const ticks = ticksFor(count);
+    if (ticks.length <= most && ticks.length > 1) return ticks;
+  }
+  const ticks = ticksFor(12);
+  const every = Math.ceil(ticks.length / most);
+  return ticks.filter((_, index) => index % every === 0);
 }
 
 const clock = new Intl.DateTimeFormat(navigator.language, { hour: "numeric", minute: "2-digit", timeZone: "UTC" });
