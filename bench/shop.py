@@ -20,8 +20,9 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -68,8 +69,23 @@ class Server:
     clock: ManualClock
     appointments: Mapping[str, Any]
 
+    async def post(self, path: str, **sent: Any) -> Any:
+        """Send a request, as senders do: again where the connection was just being closed."""
+        for _ in range(3):
+            try:
+                answer = await self.client.post(path, **sent)
+            except httpx.TransportError:
+                continue
+            assert answer.status_code == httpx.codes.OK, answer.text
+            return answer.json()
+        raise ConnectionError(path)
+
+    async def flags(self, user: str) -> list[dict[str, Any]]:
+        """Evaluate every test for a user."""
+        return (await self.post(FLAGS, json={"context": {"targetingKey": user}}))["flags"]
+
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        answer = (await self.client.post("/graphql", json={"query": query, "variables": variables})).json()
+        answer = await self.post("/graphql", json={"query": query, "variables": variables})
         assert not answer.get("errors"), answer
         return answer["data"]
 
@@ -211,8 +227,10 @@ class Shop:
         """Let a day pass, from midnight to midnight, and make its step."""
         self._server.clock.advance(60.0)
         for start in range(0, self._world.batch_units, 20):
-            users = range(start, min(start + 20, self._world.batch_units))
-            await asyncio.gather(*(self._visit(day, f"day{day}-user{user}") for user in users))
+            users = [f"day{day}-user{user}" for user in range(start, min(start + 20, self._world.batch_units))]
+            flags = await asyncio.gather(*map(self._server.flags, users))
+            for user, evaluated in zip(users, flags, strict=True):  # in order, so that a seed says all
+                self._visit(day, user, evaluated)
         self._server.clock.advance((DAY - timedelta(seconds=120)).total_seconds())
         await self._post(day)
         self._server.clock.advance(60.0)
@@ -225,10 +243,7 @@ class Shop:
             self._server.clock.advance(DAY.total_seconds())
             await self._post(day)
 
-    async def _visit(self, day: int, user: str) -> None:
-        answer = await self._server.client.post(FLAGS, json={"context": {"targetingKey": user}})
-        assert answer.status_code == 200, answer.text
-        flags = answer.json()["flags"]
+    def _visit(self, day: int, user: str, flags: Sequence[Mapping[str, Any]]) -> None:
         assert len(flags) == len(self.books)
         for flag in flags:
             assert flag["metadata"]["policyVersion"] == day + 1, flag
@@ -268,15 +283,15 @@ class Shop:
         self._rng.shuffle(events)
         for start in range(0, len(events), 5_000):
             lines = "\n".join(map(json.dumps, events[start : start + 5_000])).encode()
-            receipt = (await self._server.client.post("/v1/events", content=lines)).json()
+            receipt = await self._server.post("/v1/events", content=lines)
             assert receipt.get("rejected") == [], receipt
 
     async def _stepped(self, *, version: int) -> None:
         """Wait until every test's new shares have reached the web process."""
         async with asyncio.timeout(120):
             while True:
-                answer = await self._server.client.post(FLAGS, json={"context": {"targetingKey": "a passer-by"}})
-                if {flag["metadata"]["policyVersion"] for flag in answer.json()["flags"]} == {version}:
+                flags = await self._server.flags("a passer-by")
+                if {flag["metadata"]["policyVersion"] for flag in flags} == {version}:
                     return
                 await asyncio.sleep(0.02)
 
@@ -286,11 +301,16 @@ class Shop:
 
 @dataclass(frozen=True)
 class Judged:
-    """One test, afterwards: regret, the largest distance between shares logged and recomputed, intervals that held."""
+    """One test, afterwards: its regret, how far its shares are from those recomputed, and how many intervals held.
+
+    `careless` is how far they are from those of a policy that takes open windows for failures: far, or the comparison
+    tells nothing.
+    """
 
     regret: float
-    distance: float
     versions: int
+    distance: float
+    careless: float
     held: Mapping[str, tuple[int, int]]
     differences_held: Mapping[str, tuple[int, int]]
 
@@ -306,21 +326,27 @@ async def judge(server: Server, books: Books, world: BanditWorld) -> Judged:
         if not page["pageInfo"]["hasNextPage"]:
             break
     logged = {node["policyVersion"]: [share["probability"] for share in node["shares"]] for node in nodes}
-    expected = {1: (1.0 / world.rates.size,) * world.rates.size} | {
-        step + 2: allocate(POLICIES[books.policy], books.totals(step, world), floor=world.floor).probabilities
-        for step in range(world.batches)
-    }
-    assert logged.keys() == expected.keys(), (sorted(logged), sorted(expected))
+    assert sorted(logged) == list(range(1, world.batches + 2)), sorted(logged)
     assert test["adaptive"]["openUnits"] == 0
     assert test["adaptive"]["units"] == len(books.days) == world.batch_units * world.batches
-    distance = max(float(np.abs(np.subtract(logged[version], expected[version])).max()) for version in expected)
+    at_once = replace(world, delays=replace(world.delays, closing=0))
     return Judged(
         regret=books.regret(world),
-        distance=distance,
         versions=len(logged),
+        distance=_distance(logged, books, world),
+        careless=_distance(logged, books, at_once),
         held=_held(test["adaptive"], world, "values", "value", 0.0),
         differences_held=_held(test["adaptive"], world, "differences", "difference", world.rates[0]),
     )
+
+
+def _distance(logged: Mapping[int, Sequence[float]], books: Books, world: BanditWorld) -> float:
+    """Return the largest distance between shares logged and those that follow from the books."""
+    policy, even = POLICIES[books.policy], (1.0 / world.rates.size,) * world.rates.size
+    expected = [even] + [
+        allocate(policy, books.totals(step, world), floor=world.floor).probabilities for step in range(world.batches)
+    ]
+    return max(float(np.abs(np.subtract(logged[place + 1], one)).max()) for place, one in enumerate(expected))
 
 
 def _held(
@@ -332,7 +358,7 @@ def _held(
             entry[one]["low"] <= world.rates[int(entry["variant"]["key"][6:])] - against <= entry[one]["high"]
             for entry in estimate[many]
         ]
-        found[estimate["estimator"]] = (sum(inside), len(inside))
+        found[estimate["estimator"]] = (sum(map(bool, inside)), len(inside))
     return found
 
 
@@ -379,10 +405,10 @@ def simulated_regret(policy: str, world: BanditWorld, *, runs: int, seed: int) -
 
 
 def report(found: Mapping[str, Sequence[Judged]], world: BanditWorld, options: argparse.Namespace) -> bool:
-    """Print the comparison; return whether all of it holds."""
+    """Print the comparison, and write its figures where asked; return whether all of it holds."""
     even = world.batch_units * world.batches * float((world.rates.max() - world.rates).mean())
     print(f"regret in conversions of {world.batch_units * world.batches:,} units; an even split's is {even:.0f}")
-    kept = True
+    kept, figures = True, {}
     for policy, judged in found.items():
         served = np.array([one.regret for one in judged])
         ratio = Ratio(served, simulated_regret(policy, world, runs=options.simulated, seed=options.seed + 1))
@@ -393,7 +419,11 @@ def report(found: Mapping[str, Sequence[Judged]], world: BanditWorld, options: a
             f"{ratio.simulated.mean():6.1f} (sd {ratio.simulated.std(ddof=1):4.1f}, {ratio.simulated.size:,} runs)   "
             f"ratio {ratio.value:.3f} ({low:.3f} to {high:.3f}), limit {LIMIT}: {'kept' if high <= LIMIT else 'BROKEN'}"
         )
-        print(f"{'':17} shares of {sum(one.versions for one in judged):,} versions: off by {distance:.1e} at most")
+        versions, careless = sum(one.versions for one in judged), min(one.careless for one in judged)
+        print(
+            f"{'':17} shares of {versions:,} versions: off by {distance:.1e} at most; were open windows taken for "
+            f"failures, by {careless:.2f} at least"
+        )
         for name in ("NAIVE", "IPW", "AW_AIPW"):
             values = np.sum([one.held[name] for one in judged], axis=0)
             others = np.sum([one.differences_held[name] for one in judged], axis=0)
@@ -401,6 +431,9 @@ def report(found: Mapping[str, Sequence[Judged]], world: BanditWorld, options: a
                 f"{'':17} {name:<8} held {values[0]} of {values[1]} rates ({values[0] / values[1]:.1%}), "
                 f"{others[0]} of {others[1]} differences ({others[0] / others[1]:.1%})"
             )
+        figures[policy] = {"ratio": [low, ratio.value, high], "tests": [asdict(one) for one in judged], "even": even}
+    if options.json:
+        options.json.write_text(json.dumps(figures))
     return kept
 
 
@@ -412,6 +445,7 @@ def main() -> None:
     parser.add_argument("--simulated", type=int, default=4_000, help="runs of the engine's own simulation")
     parser.add_argument("--policies", nargs="+", choices=list(POLICIES), default=list(POLICIES))
     parser.add_argument("--seed", type=int, default=20_261_124)
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     options = parser.parse_args()
     configure_logging(Settings.load(log_level="warning"))
     world = replace(SHOP, batches=options.days, batch_units=options.users)
