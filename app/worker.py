@@ -14,8 +14,13 @@ from app.jobs.schedule import appointments
 from app.jobs.tasks import tasks
 from app.jobs.worker import Worker, working
 from app.operations.upkeep import Upkeep
+from app.optimizer.courses import plan_of
+from app.optimizer.requesting import TrainingRequests
+from app.optimizer.training import Training
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
+from app.runtime.cluster import compute_of
+from app.runtime.compute import Compute
 from app.runtime.logging import configure_logging
 from app.runtime.processes import Backoff
 from app.runtime.settings import Settings
@@ -23,6 +28,7 @@ from app.runtime.tracing import tracing
 from app.store.abtests import TestStore
 from app.store.access import AccessStore
 from app.store.database import Database, is_unavailable
+from app.store.jobs import JobStore
 from app.store.notifications import PostgresBroadcast
 from app.store.policies import PolicyStore
 from app.store.queue import JobQueue
@@ -77,35 +83,45 @@ async def _work(settings: Settings, stopping: asyncio.Event) -> None:
     database = await Database.open(
         settings.database_url.get_secret_value(), pool_size=settings.pool_size, orm_pool_size=1
     )
-    broadcast = PostgresBroadcast(database)
+    broadcast, compute = PostgresBroadcast(database), compute_of(settings)
     try:
         await broadcast.start()
-        worker = assembled(database, broadcast, SystemClock(), settings)
+        worker = assembled(database, broadcast, SystemClock(), settings, compute=compute)
         log.info("worker_ready")
         await working(worker, stopping)
     finally:
+        await compute.close()
         await broadcast.close()
         await database.close()
 
 
-def assembled(database: Database, broadcast: Broadcast, clock: Clock, settings: Settings) -> Worker:
+def assembled(
+    database: Database, broadcast: Broadcast, clock: Clock, settings: Settings, *, compute: Compute
+) -> Worker:
     """Put a worker together."""
-    queue = JobQueue(database, broadcast)
+    queue, audit = JobQueue(database, broadcast), Audit(AccessStore(database))
     reallocating = Reallocating(
         database,
         tests=TestStore(database),
         policies=PolicyStore(database),
-        audit=Audit(AccessStore(database)),
+        audit=audit,
         broadcast=broadcast,
         clock=clock,
     )
     upkeep = Upkeep(database, clock=clock, keep_months=settings.keep_event_months)
-    known = tasks(reallocating=reallocating, upkeep=upkeep)
+    training = Training(database, compute=compute, clock=clock, plan=plan_of(settings))
+    requests = TrainingRequests(database, jobs=JobStore(database, broadcast), queue=queue, audit=audit, clock=clock)
+    known = tasks(reallocating=reallocating, upkeep=upkeep, training=training)
     return Worker(
         database,
         JobRunner(queue, known, broadcast=broadcast, clock=clock),
         kinds=known,
-        appointments=appointments(queue, reallocating=reallocating, clock=clock),
+        appointments=appointments(
+            queue,
+            reallocating=reallocating,
+            training=requests if settings.train_nightly else None,
+            clock=clock,
+        ),
         heartbeat_seconds=settings.job_heartbeat_seconds,
     )
 

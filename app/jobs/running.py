@@ -11,7 +11,7 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job
 
 from app.errors import DomainError, DomainErrors
-from app.jobs.tasks import Task
+from app.jobs.tasks import JOB_ID, Task
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
 from app.runtime.tracing import span
@@ -68,7 +68,7 @@ class JobRunner:
                 raise Cancelled
 
         with span(f"job {attempt.kind}", job__id=attempt.job_id, job__attempt=attempt.number):
-            return await self._tasks[attempt.kind](attempt.arguments, told)
+            return await self._tasks[attempt.kind]({**attempt.arguments, JOB_ID: attempt.job_id}, told)
 
     async def _first_of(self, work: asyncio.Task[Mapping[str, Any] | None], attempt: Attempt) -> None:
         """Wait until the work is done; end it where it is cancelled, or this worker stops."""

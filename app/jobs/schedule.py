@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from app.abtests.reallocating import Reallocating
 from app.jobs.tasks import DROP_OLD_EVENTS, FOLD_TOTALS, REALLOCATE
+from app.optimizer.requesting import TrainingRequests
 from app.runtime.clock import Clock
 from app.store.queue import JobQueue
 
@@ -21,8 +22,13 @@ class Appointment:
     do: Callable[[], Awaitable[object]]
 
 
-def appointments(queue: JobQueue, *, reallocating: Reallocating, clock: Clock) -> list[Appointment]:
-    """Return the schedule. Work that may take long is only queued here, once whatever is late."""
+def appointments(
+    queue: JobQueue, *, reallocating: Reallocating, training: TrainingRequests | None, clock: Clock
+) -> list[Appointment]:
+    """Return the schedule. Work that may take long is only queued here, once whatever is late.
+
+    `training` None leaves training to those who ask for it.
+    """
 
     async def reallocate() -> None:
         if await reallocating.count_due():
@@ -42,4 +48,5 @@ def appointments(queue: JobQueue, *, reallocating: Reallocating, clock: Clock) -
         Appointment(name="clean-jobs", times="17 3 * * *", do=clean),
         Appointment(name="fold-totals", times="27 3 * * *", do=fold_totals),
         Appointment(name="drop-old-events", times="37 3 * * *", do=drop_old_events),
+        *([] if training is None else [Appointment(name="train", times="47 2 * * *", do=training.schedule)]),
     ]

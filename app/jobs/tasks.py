@@ -5,10 +5,15 @@ from typing import Any
 
 from app.abtests.reallocating import Reallocating
 from app.operations.upkeep import Upkeep
+from app.optimizer.requesting import TRAIN
+from app.optimizer.training import Training
+from app.store.models.codes import ModelKind
 
 REALLOCATE = "reallocate"
 FOLD_TOTALS = "fold_totals"
 DROP_OLD_EVENTS = "drop_old_events"
+JOB_ID = "job_id"
+"""The argument that names the job, beside its own: what a job made bears its number, so that it is not made again."""
 
 type Told = Callable[[float, str], Awaitable[object]]
 """Told how far a task is, a fraction, and in words; ends the task where somebody cancelled it."""
@@ -16,7 +21,7 @@ type Task = Callable[[Mapping[str, Any], Told], Awaitable[Mapping[str, Any] | No
 """Does the work that its arguments name, and returns what is worth keeping of it."""
 
 
-def tasks(*, reallocating: Reallocating, upkeep: Upkeep) -> dict[str, Task]:
+def tasks(*, reallocating: Reallocating, upkeep: Upkeep, training: Training) -> dict[str, Task]:
     """Return the tasks by kind."""
 
     async def reallocate(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
@@ -28,4 +33,8 @@ def tasks(*, reallocating: Reallocating, upkeep: Upkeep) -> dict[str, Task]:
     async def drop_old_events(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
         return {"months": await upkeep.drop_old_events(told=told)}
 
-    return {REALLOCATE: reallocate, FOLD_TOTALS: fold_totals, DROP_OLD_EVENTS: drop_old_events}
+    async def train(arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
+        kinds = [ModelKind(kind) for kind in arguments["kinds"]]
+        return await training.train(kinds, told=told, job_id=arguments[JOB_ID], activate=arguments.get("activate"))
+
+    return {REALLOCATE: reallocate, FOLD_TOTALS: fold_totals, DROP_OLD_EVENTS: drop_old_events, TRAIN: train}

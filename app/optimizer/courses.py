@@ -13,6 +13,7 @@ from app.optimizer.response import learn_response
 from app.optimizer.send_times import learn_send_times
 from app.optimizer.visits import LearnedAffinity, blocks_of_users, learn_affinity
 from app.runtime.compute import Compute
+from app.runtime.settings import Settings
 from app.store.models.codes import ModelKind
 from engine.errors import NotEnoughData
 
@@ -37,6 +38,16 @@ class Plan:
     quiet: tuple[int, ...] = ()
     threads: int = 2
     seed: int = 20_260_101
+
+
+def plan_of(settings: Settings) -> Plan:
+    """Return the plan that the settings make."""
+    return Plan(
+        days=settings.training_days,
+        outcome_days=settings.outcome_days,
+        keep=settings.kept_model_versions,
+        quiet=settings.quiet_hours,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.optimizer.sends import MICROS
+from app.optimizer.threads import one_thread
 from engine.arrays import FloatArray, IntArray
 from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
@@ -69,6 +70,7 @@ class LearnedOffers:
     scores: dict[str, Any]
 
 
+@one_thread()
 def learn_offers(inputs: OfferInputs, *, seed: int) -> LearnedOffers:
     """Return the curve of every campaign that bears one. Raises NotEnoughData where none does."""
     features = _features(inputs)

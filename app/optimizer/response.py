@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.optimizer.artefacts import from_artefact, to_artefact
+from app.optimizer.threads import one_thread
 from engine.arrays import FloatArray, IntArray
 from engine.learning.features import Offers, Purchases, Sends, response_features
 from engine.learning.response import Candidate, ResponseFit, ResponseModel, fit_response
@@ -68,6 +69,7 @@ class LearnedResponse:
     importances: dict[str, Any]
 
 
+@one_thread()
 def learn_response(inputs: ResponseInputs, *, seed: int, threads: int) -> LearnedResponse:
     """Return the better of two learners, and what it says of every user and live campaign.
 
@@ -91,6 +93,7 @@ def learn_response(inputs: ResponseInputs, *, seed: int, threads: int) -> Learne
     )
 
 
+@one_thread()
 def rank_again(artefact: bytes, inputs: ResponseInputs) -> Ranked:
     """Return what a model that was learned earlier says of the users and campaigns of now."""
     return _rank(from_artefact(artefact), inputs)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from app.optimizer.threads import one_thread
 from engine.arrays import FloatArray, IntArray
 from engine.errors import NotEnoughData
 from engine.learning.send_times import SendTimeAdvice, SendTimeModel, fit_send_times
@@ -14,6 +15,8 @@ from engine.learning.send_times import SendTimeAdvice, SendTimeModel, fit_send_t
 HOURS = 24
 LEARNING_USERS = 2_000
 """Shapes are learned from so many users at most, drawn at random: they describe the population, not each user."""
+CHECKED_USERS = 1_000
+"""And from so many where it is only tried how well they foretell."""
 USERS_AT_ONCE = 2_000
 """What is known of a user's hours takes 4.6 kB while it is worked out."""
 EARLY_SHARE = 2.0 / 3.0
@@ -61,10 +64,11 @@ class LearnedSendTimes:
     scores: dict[str, Any]
 
 
+@one_thread()
 def learn_send_times(inputs: SendTimeInputs, *, seed: int) -> LearnedSendTimes:
     """Return everyone's, each segment's and each user's advice. Raises NotEnoughData where nothing can be learned."""
     opened, sent = _counts(inputs, np.arange(len(inputs.at)))
-    model = _fit(inputs, opened, sent, seed=seed)
+    model = _fit(inputs, opened, sent, most=LEARNING_USERS, seed=seed)
     users = tuple(_user_rows(model, inputs, opened, sent))
     evidence = Counter(str(row.advice.evidence) for row in users)
     return LearnedSendTimes(
@@ -73,11 +77,11 @@ def learn_send_times(inputs: SendTimeInputs, *, seed: int) -> LearnedSendTimes:
     )
 
 
-def _fit(inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, seed: int) -> SendTimeModel:
+def _fit(inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, most: int, seed: int) -> SendTimeModel:
     """Fit the shapes; users without a segment are a segment of their own while it lasts."""
     seen = np.flatnonzero(sent.sum(axis=1) > 0.0)
-    if seen.size > LEARNING_USERS:
-        seen = np.sort(np.random.default_rng(seed).choice(seen, LEARNING_USERS, replace=False))
+    if seen.size > most:
+        seen = np.sort(np.random.default_rng(seed).choice(seen, most, replace=False))
     segments = np.where(inputs.segments < 0, len(inputs.segment_names), inputs.segments)[seen]
     return fit_send_times(opened[seen], sent[seen], segments=segments)
 
@@ -131,7 +135,7 @@ def _scores(inputs: SendTimeInputs, *, seed: int) -> dict[str, Any]:
     early, late = np.arange(split), np.arange(split, len(inputs.at))
     opened, sent = _counts(inputs, early)
     try:
-        model = _fit(inputs, opened, sent, seed=seed)
+        model = _fit(inputs, opened, sent, most=CHECKED_USERS, seed=seed)
     except NotEnoughData as refusal:
         return {"held_out_sends": 0, "reason": str(refusal)}
     rates, everyone = _rates(model, inputs, opened, sent, users=np.unique(inputs.users[late]))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.optimizer.threads import one_thread
 from engine.arrays import FloatArray, IntArray
 from engine.errors import NotEnoughData
 from engine.learning.affinity import HELD_OUT, Affinity, AffinityModel, fit_affinity, recall
@@ -83,6 +84,7 @@ def _part(inputs: VisitInputs, users: IntArray) -> VisitInputs:
     )
 
 
+@one_thread()
 def learn_affinity(inputs: VisitInputs) -> LearnedAffinity:
     """Return the best merchants of every user, and of everyone. Raises NotEnoughData where visits are too few."""
     if len(inputs.merchant_ids) < 2:

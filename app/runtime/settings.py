@@ -62,8 +62,30 @@ class Settings(BaseSettings):
     job_heartbeat_seconds: float = Field(
         15.0, ge=1.0, le=3600.0, description="Silence after which a job's worker is taken for dead and it is run again"
     )
+
     keep_event_months: int | None = Field(
         None, ge=1, le=1200, description="Whole months of events kept before the present one; all where not set"
+    )
+
+    # what models learn from
+    train_nightly: bool = Field(True, description="Whether all models are trained every night, at 02:47 UTC")
+    training_days: float = Field(90.0, ge=1, le=3650, description="Days of events that models learn from")
+    outcome_days: float = Field(
+        7.0, gt=0, le=365, description="Days after a send in which a conversion, or an open, counts as its own"
+    )
+    kept_model_versions: int = Field(5, ge=1, le=1000, description="Versions of each model that are kept")
+
+    # what is advised
+    quiet_hours: Annotated[tuple[int, ...], NoDecode] = Field(
+        (), description="Local hours, divided by commas, at which no message is advised, such as 22,23,0,1,2,3,4,5,6"
+    )
+    send_time_exploration: float = Field(
+        0.0, ge=0, le=1, description="Share of users who are advised a random hour each day, so that models learn"
+    )
+
+    # the graph
+    completion: Literal["compiled", "generic"] = Field(
+        "compiled", description="How answers are put together: compiled once an operation, or field by field"
     )
 
     # limits
@@ -100,10 +122,17 @@ class Settings(BaseSettings):
         description="Folder in which web processes add up their metrics; several get one made for the run",
     )
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "quiet_hours", mode="before")
     @classmethod
     def _divide(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _check_hours(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(hour not in range(24) for hour in value) or len(set(value)) > 23:
+            raise ValueError("hours are from 0 to 23, and one at least is not quiet")
+        return value
 
     @classmethod
     def load(cls, **given: object) -> Self:
@@ -133,7 +162,7 @@ def child_environment(settings: Settings) -> Mapping[str, str]:
 def _to_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return ",".join(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else str(value)
 
 
 def _explain(error: ValidationError) -> str:

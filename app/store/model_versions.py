@@ -162,8 +162,8 @@ SELECT coalesce((SELECT active FROM trained_model WHERE kind = $1 ORDER BY versi
 INSERT = """
 INSERT INTO trained_model (kind, version, trained_at, training_rows, seconds, scores, feature_importances, artefact,
                            refusals, window_start, window_end, job_id, active)
-SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false
-FROM trained_model WHERE kind = $1
+SELECT $1::text, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, false
+FROM trained_model WHERE kind = $1::text
 RETURNING id, version
 """
 OLD = """
