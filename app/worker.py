@@ -8,12 +8,15 @@ import structlog
 
 from app.abtests.reallocating import Reallocating
 from app.auth.auditing import Audit
+from app.commands.use_cases import lifecycle_and_analyzing
 from app.errors import Unavailable
 from app.jobs.running import JobRunner
 from app.jobs.schedule import appointments
 from app.jobs.tasks import tasks
+from app.jobs.verdicts import verdicts_of
 from app.jobs.worker import Worker, working
 from app.operations.upkeep import Upkeep
+from app.optimizer.advising import Advising
 from app.optimizer.courses import plan_of
 from app.optimizer.requesting import TrainingRequests
 from app.optimizer.training import Training
@@ -27,11 +30,15 @@ from app.runtime.settings import Settings
 from app.runtime.tracing import tracing
 from app.store.abtests import TestStore
 from app.store.access import AccessStore
+from app.store.activity import ActivityStore
 from app.store.database import Database, is_unavailable
 from app.store.jobs import JobStore
+from app.store.learned import LearnedStore
 from app.store.notifications import PostgresBroadcast
+from app.store.performance import PerformanceStore
 from app.store.policies import PolicyStore
 from app.store.queue import JobQueue
+from app.store.recommendations import RecommendationStore
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +118,14 @@ def assembled(
     upkeep = Upkeep(database, clock=clock, keep_months=settings.keep_event_months)
     training = Training(database, compute=compute, clock=clock, plan=plan_of(settings))
     requests = TrainingRequests(database, jobs=JobStore(database, broadcast), queue=queue, audit=audit, clock=clock)
-    known = tasks(reallocating=reallocating, upkeep=upkeep, training=training)
+    known = tasks(
+        queue,
+        reallocating=reallocating,
+        upkeep=upkeep,
+        training=training,
+        advising=_advising(database, clock, compute=compute),
+        clock=clock,
+    )
     return Worker(
         database,
         JobRunner(queue, known, broadcast=broadcast, clock=clock),
@@ -123,6 +137,19 @@ def assembled(
             clock=clock,
         ),
         heartbeat_seconds=settings.job_heartbeat_seconds,
+    )
+
+
+def _advising(database: Database, clock: Clock, *, compute: Compute) -> Advising:
+    _, analyzing = lifecycle_and_analyzing(database, clock)
+    return Advising(
+        activity=ActivityStore(database),
+        performance=PerformanceStore(database),
+        learned=LearnedStore(database),
+        recommendations=RecommendationStore(database),
+        verdicts=verdicts_of(TestStore(database), analyzing),
+        compute=compute,
+        clock=clock,
     )
 
 

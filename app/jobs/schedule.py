@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.abtests.reallocating import Reallocating
-from app.jobs.tasks import DROP_OLD_EVENTS, FOLD_TOTALS, REALLOCATE
+from app.jobs.tasks import ADVISE, DROP_OLD_EVENTS, FOLD_TOTALS, REALLOCATE
 from app.optimizer.requesting import TrainingRequests
 from app.runtime.clock import Clock
 from app.store.queue import JobQueue
@@ -40,6 +40,9 @@ def appointments(
     async def drop_old_events() -> None:
         await queue.add(DROP_OLD_EVENTS, {}, once=DROP_OLD_EVENTS, at=clock.now())
 
+    async def advise() -> None:
+        await queue.add(ADVISE, {}, once=ADVISE, at=clock.now())
+
     async def clean() -> None:
         await queue.clean(before=clock.now() - timedelta(days=KEPT_DAYS))
 
@@ -48,5 +51,6 @@ def appointments(
         Appointment(name="clean-jobs", times="17 3 * * *", do=clean),
         Appointment(name="fold-totals", times="27 3 * * *", do=fold_totals),
         Appointment(name="drop-old-events", times="37 3 * * *", do=drop_old_events),
+        Appointment(name="advise", times="7 */6 * * *", do=advise),
         *([] if training is None else [Appointment(name="train", times="47 2 * * *", do=training.schedule)]),
     ]

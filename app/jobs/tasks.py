@@ -1,15 +1,20 @@
 """The kinds of background work. A task may be run again from its beginning: what it did before it does not do twice."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from app.abtests.reallocating import Reallocating
 from app.operations.upkeep import Upkeep
+from app.optimizer.advising import Advising
 from app.optimizer.requesting import TRAIN
 from app.optimizer.training import Training
+from app.runtime.clock import Clock
 from app.store.models.codes import ModelKind
+from app.store.queue import JobQueue
 
 REALLOCATE = "reallocate"
+ADVISE = "advise"
 FOLD_TOTALS = "fold_totals"
 DROP_OLD_EVENTS = "drop_old_events"
 JOB_ID = "job_id"
@@ -21,8 +26,16 @@ type Task = Callable[[Mapping[str, Any], Told], Awaitable[Mapping[str, Any] | No
 """Does the work that its arguments name, and returns what is worth keeping of it."""
 
 
-def tasks(*, reallocating: Reallocating, upkeep: Upkeep, training: Training) -> dict[str, Task]:
-    """Return the tasks by kind."""
+def tasks(
+    queue: JobQueue,
+    *,
+    reallocating: Reallocating,
+    upkeep: Upkeep,
+    training: Training,
+    advising: Advising,
+    clock: Clock,
+) -> dict[str, Task]:
+    """Return the tasks by kind. Training is followed by advice, another job."""
 
     async def reallocate(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
         return {"tests": await reallocating.reallocate_due(told=told)}
@@ -35,6 +48,18 @@ def tasks(*, reallocating: Reallocating, upkeep: Upkeep, training: Training) -> 
 
     async def train(arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
         kinds = [ModelKind(kind) for kind in arguments["kinds"]]
-        return await training.train(kinds, told=told, job_id=arguments[JOB_ID], activate=arguments.get("activate"))
+        made = await training.train(kinds, told=told, job_id=arguments[JOB_ID], activate=arguments.get("activate"))
+        await queue.add(ADVISE, {}, once=ADVISE, at=clock.now())
+        return made
 
-    return {REALLOCATE: reallocate, FOLD_TOTALS: fold_totals, DROP_OLD_EVENTS: drop_old_events, TRAIN: train}
+    async def advise(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
+        await told(0.0, "looking at what campaigns did lately")
+        return asdict(await advising.advise())
+
+    return {
+        REALLOCATE: reallocate,
+        FOLD_TOTALS: fold_totals,
+        DROP_OLD_EVENTS: drop_old_events,
+        TRAIN: train,
+        ADVISE: advise,
+    }

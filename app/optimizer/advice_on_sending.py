@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.optimizer.situations import DAYS, Situation, figures, in_words, messages, scaled
+from app.optimizer.situations import DAYS, KnownHours, Situation, figures, in_words, messages, scaled
 from app.store.activity import Timed
 from app.store.learned import OfferCurveRow, SendTimeRow
 from app.store.models.codes import RecommendationKind
@@ -67,14 +67,17 @@ def _amount_gain(curve: OfferCurveRow, present: float, sends: int) -> IntervalEs
     return scaled(IntervalEstimate(point=point, low=max(0.0, point - down), high=point + up), sends)
 
 
-def advise_hour(situation: Situation, everyone: SendTimeRow | None) -> Iterator[Advice]:
-    """Advise each user's own hour where that opens more, beyond doubt, than the hours of sending so far."""
+def advise_hour(situation: Situation, hours: KnownHours | None) -> Iterator[Advice]:
+    """Advise each user's own hour where that opens more, beyond doubt, than the hours of sending so far.
+
+    The model is believed only where it foretold sends that it had not seen better than one hour for everyone did.
+    """
     timed, total, margin = situation.timed, situation.measures, situation.margin
-    if timed is None or everyone is None or timed.sends < LEAST_SENDS:
+    if timed is None or hours is None or not hours.foretells or timed.sends < LEAST_SENDS:
         return
-    if min(timed.sent_rate, everyone.open_probability) <= 0.0:
+    if min(timed.sent_rate, hours.everyone.open_probability) <= 0.0:
         return
-    more = _more_opens(timed, everyone)
+    more = _more_opens(timed, hours.everyone)
     if more.low <= 0.0 or more.point < LEAST_LIFT * timed.sent_rate:
         return
     gain = None
@@ -89,7 +92,9 @@ def advise_hour(situation: Situation, everyone: SendTimeRow | None) -> Iterator[
         rationale=(
             f"{timed.sends:,} messages to {timed.users:,} users went out at hours at which {timed.sent_rate:.1%} are"
             f" expected to be opened; at the hours advised (`sendTime`) {timed.advised_rate:.1%}:"
-            f" {more.point:.1%} more (95 % {more.low:.1%} to {more.high:.1%}).{earns}"
+            f" {more.point:.1%} more (95 % {more.low:.1%} to {more.high:.1%}).{earns} The model foretold sends that it"
+            f" had not seen with a log loss of {hours.loss:.4f}; one rate by hour for everyone does with"
+            f" {hours.loss_by_everyone:.4f}."
         ),
         gain=gain,
         evidence={

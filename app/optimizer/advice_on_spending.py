@@ -8,11 +8,21 @@ they do not differ by more than chance.
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from app.optimizer.situations import DAYS, MICROS, NONE, Situation, Situations, figures, in_words, messages, money
+from app.optimizer.situations import (
+    DAYS,
+    MICROS,
+    NONE,
+    Situation,
+    Situations,
+    figures,
+    in_words,
+    messages,
+    money,
+    scaled,
+)
 from app.store.activity import Earned
 from app.store.learned import SegmentRankRow
 from app.store.measures import Measures
@@ -20,7 +30,10 @@ from app.store.models.codes import Channel, RecommendationKind
 from app.store.recommendations import Advice
 from engine.arrays import FloatArray
 from engine.effects import IntervalEstimate
+from engine.errors import NotEnoughData
+from engine.learning.advice import Gain, channel_gain
 from engine.learning.pooled_effects import heterogeneity, pool_effects
+from engine.summaries import MeanSummary
 
 LEAST_SENDS = 500
 LEAST_CONVERTED = 20
@@ -34,27 +47,16 @@ SHIFTED = 0.2
 """Of what the giving campaign spends: more would leave the range in which its return was seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """Joint draws of several true values, and the place of the greatest; shape (draws, values)."""
+def compare(values: Sequence[float], variances: Sequence[float]) -> FloatArray | None:
+    """Return joint draws of several true values, which lean on each other, of shape (draws, values).
 
-    draws: FloatArray
-    best: int
-    probability: float
-    p_value: float
-
-
-def compare(values: Sequence[float], variances: Sequence[float]) -> Compared | None:
-    """Return how values compare once they lean on each other; None where they do not differ by more than chance."""
+    None where they do not differ by more than chance.
+    """
     if len(values) < 2 or min(variances) <= 0.0:
         return None
-    difference = heterogeneity(values, variances)
-    if difference.p_value >= SIGNIFICANT:
+    if heterogeneity(values, variances).p_value >= SIGNIFICANT:
         return None
-    draws = pool_effects(values, variances).draws(DRAWS, rng=np.random.default_rng(len(values)))
-    best = int(draws.mean(axis=0).argmax())
-    sure = float((draws.argmax(axis=1) == best).mean())
-    return Compared(draws=draws, best=best, probability=sure, p_value=difference.p_value)
+    return pool_effects(values, variances).draws(DRAWS, rng=np.random.default_rng(len(values)))
 
 
 def _gain(draws: FloatArray) -> IntervalEstimate:
@@ -73,46 +75,47 @@ def advise_channel(situation: Situation) -> Iterator[Advice]:
     ]
     if sum(sums[channel].conversions for channel in kept if channel in sums) < LEAST_CONVERTED:
         return
-    means, variances = _profits([situation.channels[one] for one in kept], [sums.get(one) for one in kept])
-    compared = compare(means, variances)
-    if compared is None or compared.probability < SURE:
+    totals = [situation.channels[channel] for channel in kept]
+    means, variances = _profits(totals, [sums.get(channel) for channel in kept])
+    summaries = [
+        MeanSummary.from_moments(count=messages(each), mean=mean, variance=variance)
+        for each, mean, variance in zip(totals, means, variances, strict=True)
+    ]
+    try:
+        found = channel_gain(summaries, rng=np.random.default_rng(situation.campaign.id))
+    except NotEnoughData:
         return
-    yield from _channel(situation, kept, means, compared)
+    if found.choice is not None and found.gain.low > 0.0:
+        yield _channel(situation, kept, means, found, winner=Channel(kept[found.choice]).name)
 
 
-def _channel(situation: Situation, kept: list[int], means: list[float], compared: Compared) -> Iterator[Advice]:
-    sends = np.array([messages(situation.channels[channel]) for channel in kept], dtype=np.float64)
-    gain = _gain((compared.draws[:, [compared.best]] - compared.draws) @ sends)
-    if gain.low <= 0.0:
-        return
-    currency, names = situation.campaign.currency, [Channel(channel).name for channel in kept]
-    winner, count = names[compared.best], int(sends.sum())
+def _channel(situation: Situation, kept: list[int], means: list[float], found: Gain, *, winner: str) -> Advice:
+    names = [Channel(channel).name for channel in kept]
+    sends = [messages(situation.channels[channel]) for channel in kept]
+    currency, count, gain = situation.campaign.currency, sum(sends), scaled(found.gain, sum(sends))
     each = ", ".join(
-        f"{name} {mean:,.4f} ({sent:,.0f} sends)" for name, mean, sent in zip(names, means, sends, strict=True)
+        f"{name} {mean:,.4f} ({sent:,} sends)" for name, mean, sent in zip(names, means, sends, strict=True)
     )
-    yield Advice(
+    return Advice(
         kind=RecommendationKind.CHANNEL,
         campaign_id=situation.campaign.id,
         subject=winner,
         title=f"Send by {winner}",
         rationale=(
-            f"A message earned, after cash-back and delivery, in {currency}: {each}. That {winner} is best has a"
-            f" probability of {compared.probability:.1%}. All {count:,} sends of {DAYS} days by it would earn"
-            f" {in_words(gain, currency)} more. Users were not given channels at random: test it before you move"
-            " everything."
+            f"A message earned, after cash-back and delivery, in {currency}: {each}. All {count:,} messages of {DAYS}"
+            f" days by {winner} would earn {in_words(gain, currency)} more. {found.reason}"
         ),
         gain=gain,
         evidence={
             "profit_per_send": dict(zip(names, means, strict=True)),
-            "sends": dict(zip(names, sends.tolist(), strict=True)),
-            "probability_best": compared.probability,
-            "p_value": compared.p_value,
+            "sends": dict(zip(names, sends, strict=True)),
+            "probability": found.probability,
         },
     )
 
 
 def _profits(totals: Sequence[Measures], sums: Sequence[Earned | None]) -> tuple[list[float], list[float]]:
-    """Return what a message earns on average, and the variance of that average.
+    """Return what a message earns on average, and how that varies from message to message.
 
     The variance is that of one conversion more, like the others: a channel without any is not known to have none.
     """
@@ -125,7 +128,7 @@ def _profits(totals: Sequence[Measures], sums: Sequence[Earned | None]) -> tuple
         squares = one_more + (0.0 if earned is None else _squares(earned))
         count = messages(each)
         means.append((profit - each.delivery_micros / MICROS) / count)
-        variances.append(max(squares / count - (profit / count) ** 2, 0.0) / count)
+        variances.append(max(squares / count - (profit / count) ** 2, 0.0))
     return means, variances
 
 
@@ -194,14 +197,14 @@ def advise_budget(situations: Situations) -> Iterator[Advice]:
             by_currency[one.campaign.currency].append(one)
     for alike in by_currency.values():
         returns = [_return(one) for one in alike]
-        compared = compare([value for value, _ in returns], [variance for _, variance in returns])
-        if compared is not None:
-            yield from _moves(alike, compared)
+        draws = compare([value for value, _ in returns], [variance for _, variance in returns])
+        if draws is not None:
+            yield from _moves(alike, draws)
 
 
-def _moves(alike: Sequence[Situation], compared: Compared) -> Iterator[Advice]:
+def _moves(alike: Sequence[Situation], draws: FloatArray) -> Iterator[Advice]:
     """Yield for each campaign that runs out the move that earns most."""
-    means = compared.draws.mean(axis=0)
+    means = draws.mean(axis=0)
     for place, receiver in enumerate(alike):
         short = _short(receiver)
         if short <= 0.0:
@@ -209,12 +212,12 @@ def _moves(alike: Sequence[Situation], compared: Compared) -> Iterator[Advice]:
         givers = [
             giver
             for giver in range(len(alike))
-            if means[giver] < means[place] and np.mean(compared.draws[:, giver] < compared.draws[:, place]) >= SURE
+            if means[giver] < means[place] and np.mean(draws[:, giver] < draws[:, place]) >= SURE
         ]
         if givers:
             giver = max(givers, key=lambda one: min(short, SHIFTED * alike[one].cost) * (means[place] - means[one]))
             amount = min(short, SHIFTED * alike[giver].cost)
-            difference = compared.draws[:, place] - compared.draws[:, giver]
+            difference = draws[:, place] - draws[:, giver]
             yield _move(receiver, alike[giver], amount, difference, means[[place, giver]])
 
 

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from app.optimizer.advice_on_sending import advise_amount, advise_hour
 from app.optimizer.advice_on_spending import advise_budget, advise_channel, advise_segments
 from app.optimizer.advice_on_tests import advise_ending, advise_starting
-from app.optimizer.situations import DAYS, MICROS, Situation, Situations, TestState
+from app.optimizer.situations import DAYS, MICROS, KnownHours, Situation, Situations, TestState
 from app.runtime.clock import Clock
 from app.runtime.compute import Compute
 from app.store.activity import ActivityStore, Earned
-from app.store.learned import LearnedStore
+from app.store.learned import LearnedStore, ModelRow, SendTimeRow
 from app.store.measures import Measures
+from app.store.models.codes import ModelKind
 from app.store.performance import Breakdown, Part, PerformanceStore
 from app.store.recommendations import Advice, RecommendationStore, Replaced
 from app.store.windows import Window
@@ -68,6 +69,7 @@ class Advising:
         ranks = await self._learned.segment_ranks(ids)
         tested = await self._activity.tested(ids)
         profiles = await self._learned.send_time_profiles()
+        models = await self._learned.models(ModelKind.SEND_TIME)
         return Situations(
             campaigns=[
                 Situation(
@@ -85,7 +87,7 @@ class Advising:
                 for campaign in campaigns
             ],
             tests=await self._verdicts(),
-            everyone=next((row for row in profiles if row.segment is None), None),
+            hours=_known_hours(profiles, models),
             as_of=now,
         )
 
@@ -95,7 +97,7 @@ def advise(situations: Situations) -> list[Advice]:
     each = (
         itertools.chain(
             advise_amount(one),
-            advise_hour(one, situations.everyone),
+            advise_hour(one, situations.hours),
             advise_channel(one),
             advise_segments(one),
             advise_starting(one),
@@ -103,6 +105,19 @@ def advise(situations: Situations) -> list[Advice]:
         for one in situations.campaigns
     )
     return [*itertools.chain.from_iterable(each), *advise_budget(situations), *advise_ending(situations)]
+
+
+def _known_hours(profiles: Sequence[SendTimeRow], models: Sequence[ModelRow]) -> KnownHours | None:
+    everyone = next((row for row in profiles if row.segment is None), None)
+    active = next((row for row in models if row.active), None)
+    if everyone is None or active is None:
+        return None
+    scores: Mapping[str, float | None] = active.scores
+    return KnownHours(
+        everyone=everyone,
+        loss=scores.get("log_loss"),
+        loss_by_everyone=scores.get("log_loss_by_everyones_hours"),
+    )
 
 
 def _by_campaign(rows: Sequence[Earned]) -> dict[int, list[Earned]]:

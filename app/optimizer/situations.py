@@ -74,12 +74,29 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHours:
+    """What the active model of send times says of everyone, and how well it foretold sends that it had not seen.
+
+    Losses are log losses: of the model, and of one open rate by hour for everyone; None where it was not judged.
+    """
+
+    everyone: SendTimeRow
+    loss: float | None
+    loss_by_everyone: float | None
+
+    @property
+    def foretells(self) -> bool:
+        """Say whether the model foretold opens better than one rate by hour for everyone does."""
+        return self.loss is not None and self.loss_by_everyone is not None and self.loss < self.loss_by_everyone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situations:
     """Everything that advice is made from, as of a time."""
 
     campaigns: Sequence[Situation]
     tests: Sequence[TestState] = ()
-    everyone: SendTimeRow | None = None
+    hours: KnownHours | None = None
     as_of: datetime
 
 

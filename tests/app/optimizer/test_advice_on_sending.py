@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.optimizer.advice_on_sending import advise_amount, advise_hour
+from app.optimizer.situations import KnownHours
 from app.store.activity import Timed
 from app.store.learned import OfferCurveRow, SendTimeRow
 from app.store.models.codes import Evidence, RecommendationKind
@@ -94,6 +95,9 @@ EVERYONE = SendTimeRow(
 )
 
 
+KNOWN = KnownHours(everyone=EVERYONE, loss=0.59, loss_by_everyone=0.62)
+
+
 def timed(**given: Any) -> Timed:
     defaults = {
         "campaign_id": 1,
@@ -108,7 +112,7 @@ def timed(**given: Any) -> Timed:
 
 def test_the_hour_is_advised_where_it_opens_more(situation, measures) -> None:
     found = situation(timed=timed(), channels={1: measures(4_000, 400)})
-    [advice] = advise_hour(found, EVERYONE)
+    [advice] = advise_hour(found, KNOWN)
     assert advice.title == "Send at each user's own hour: 50% more opens"
     more = advice.evidence["more_opens"]
     common, own = 0.01 / 1.96, 0.05 / 1_000**0.5
@@ -135,17 +139,25 @@ def test_the_hour_is_advised_where_it_opens_more(situation, measures) -> None:
 )
 def test_the_hour_is_not_advised_where_it_cannot_be_told(situation, measures, given: dict[str, Any]) -> None:
     found = situation(timed=timed(**given), channels={1: measures(4_000, 400)})
-    assert list(advise_hour(found, EVERYONE)) == []
+    assert list(advise_hour(found, KNOWN)) == []
+
+
+@pytest.mark.parametrize(("loss", "everyones"), [(0.62, 0.62), (0.63, 0.62), (None, None)])
+def test_a_model_that_foretells_no_better_than_one_hour_for_everyone_is_not_believed(
+    situation, measures, loss: float | None, everyones: float | None
+) -> None:
+    found = situation(timed=timed(), channels={1: measures(4_000, 400)})
+    assert list(advise_hour(found, KnownHours(everyone=EVERYONE, loss=loss, loss_by_everyone=everyones))) == []
 
 
 def test_nor_before_anything_is_known(situation) -> None:
     assert list(advise_hour(situation(timed=timed()), None)) == []
-    assert list(advise_hour(situation(), EVERYONE)) == []
+    assert list(advise_hour(situation(), KNOWN)) == []
 
 
 @pytest.mark.parametrize("converted", [0, 19])
 def test_with_few_conversions_the_gain_is_opens_alone(situation, measures, converted: int) -> None:
-    [advice] = advise_hour(situation(timed=timed(), channels={1: measures(4_000, converted)}), EVERYONE)
+    [advice] = advise_hour(situation(timed=timed(), channels={1: measures(4_000, converted)}), KNOWN)
     assert advice.gain is None
 
 

@@ -46,7 +46,7 @@ def test_the_channel_that_earns_most_is_advised(situation, measures) -> None:
     assert 0 < advice.gain.low < advice.gain.point < advice.gain.high
     assert advice.gain.point == pytest.approx(10_000 * 0.46, rel=0.05)  # shrunk a little
     assert advice.gain.point < 10_000 * 0.46 + 100
-    assert "not given channels at random" in advice.rationale
+    assert "nobody was given one by lot" in advice.rationale
 
 
 def test_delivery_counts(situation, measures) -> None:
