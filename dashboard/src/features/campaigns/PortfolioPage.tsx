@@ -4,7 +4,7 @@ import { Answer, PageHeading, Select, Skeleton, useAddress } from "@/components"
 import { useKeptFresh } from "@/graph";
 import { Channels, Merchants } from "./Breakdown";
 import { CampaignTable } from "./CampaignTable";
-import { CAMPAIGNS, PORTFOLIO, PORTFOLIO_TREND } from "./documents";
+import { CURRENCIES, PORTFOLIO, PORTFOLIO_TREND } from "./documents";
 import { PORTFOLIO_FILTERS } from "./filters";
 import { Funnel } from "./Funnel";
 import { Ranking } from "./Ranking";
@@ -82,7 +82,7 @@ function PortfolioTrend({ now, before, apart, currency }: PortfolioTrendProps) {
 
 /** The currency of all campaigns' money; "" where they have several. */
 function useCurrency(): string {
-  const [{ data }] = useQuery({ query: CAMPAIGNS, variables: { first: 100, window: null } });
+  const [{ data }] = useQuery({ query: CURRENCIES });
   return useMemo(() => {
     const currencies = new Set(data?.campaigns.nodes.map(({ currency }) => currency));
     return currencies.size === 1 ? [...currencies].join("") : "";

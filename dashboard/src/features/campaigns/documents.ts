@@ -95,6 +95,16 @@ export const CAMPAIGNS = graphql(`
   }
 `);
 
+export const CURRENCIES = graphql(`
+  query CampaignsCurrencies {
+    campaigns(first: 100) {
+      nodes {
+        currency
+      }
+    }
+  }
+`);
+
 export const CAMPAIGN = graphql(`
   query CampaignPage($id: ID!, $window: Window) {
     campaign(id: $id) {

@@ -1,4 +1,3 @@
-import { Bar as Rectangle } from "@visx/shape";
 import type { BarChartProps } from "../types";
 import { Canvas } from "./Canvas";
 import { extent, linearScale } from "./scales";
@@ -23,7 +22,7 @@ export default function BarChart({ label, bars, format, height }: BarChartProps)
               {fitted(name, left - GAP)}
             </text>
             {value !== null && (
-              <Rectangle
+              <rect
                 className={`bar ${colorClass(color)}`}
                 x={Math.min(zero, scale.at(value))}
                 width={Math.max(1, Math.abs(scale.at(value) - zero))}
