@@ -99,7 +99,7 @@ def _common_rows(model: SendTimeModel, inputs: SendTimeInputs, sent: FloatArray)
     known = [-1, *range(len(inputs.segment_names))]
     nothing = np.zeros((1, HOURS))
     for name, place in zip(names, known, strict=True):
-        if place < len(model.segment_sends):
+        if place < len(model.segment_sends) and name != "":
             advice = model.advise(nothing, nothing, segments=[place], quiet=inputs.quiet)[0]
             mine = np.ones(len(inputs.segments), dtype=bool) if name is None else inputs.segments == place
             yield SendTimeRow(user_id=None, segment=name, sends=int(sent[mine].sum()), advice=advice)

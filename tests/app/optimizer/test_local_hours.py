@@ -54,13 +54,13 @@ def test_nothing_and_one_moment() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    moments=st.lists(st.datetimes(datetime(2011, 1, 1), datetime(2027, 12, 31)), min_size=1, max_size=8),
+    seconds=st.lists(st.integers(1_293_840_000, 1_830_000_000), min_size=1, max_size=8),  # 2011 to 2027
     zone=st.sampled_from(ZONES),
 )
-def test_every_moment_is_what_the_zone_says(moments: list[datetime], zone: str) -> None:
-    known = [moment.replace(tzinfo=UTC, microsecond=0) for moment in moments]
-    micros = np.array([int(moment.timestamp()) * 1_000_000 for moment in known])
+def test_every_moment_is_what_the_zone_says(seconds: list[int], zone: str) -> None:
+    micros = np.array(seconds) * 1_000_000
     local = local_micros(micros, np.zeros(len(micros), dtype=np.int64), zones=[zone])
+    known = [datetime.fromtimestamp(second, UTC) for second in seconds]
     shown = [moment.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC) for moment in known]
     assert local.tolist() == [int(moment.timestamp()) * 1_000_000 for moment in shown]
 
