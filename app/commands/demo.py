@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.abtests.reallocating import Reallocating
 from app.auth.auditing import Audit
 from app.auth.keys import KEY_PREFIX
 from app.campaigns.editing import CampaignEditing
@@ -20,6 +21,7 @@ from app.commands.use_cases import lifecycle_and_analyzing
 from app.demo.experimenting import Experimenting, TestUseCases
 from app.demo.loading import EVENTS_AT_ONCE, Loading
 from app.ingestion.pipeline import Ingestion
+from app.runtime.broadcast import LocalBroadcast
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings, default_data_dir
@@ -30,6 +32,7 @@ from app.store.catalogue import CatalogueStore
 from app.store.database import Database
 from app.store.events import EventStore
 from app.store.imports import ImportStore
+from app.store.policies import PolicyStore
 
 TRAFFIC = "app.demo.traffic"
 KEY_FILE = "demo-key"
@@ -59,7 +62,7 @@ def command(
     size: Size = 1.0,
     log_level: LogLevel = None,
 ) -> None:
-    """Serve a simulated world: 90 days of 40 campaigns and six A/B tests with known truth, and live traffic.
+    """Serve a simulated world: 90 days of 40 campaigns and six A/B tests with known truth, a bandit, and live traffic.
 
     It has a database of its own: DATABASE_URL is not used, and nothing of it reaches your data.
     """
@@ -118,7 +121,15 @@ def loading_of(database: Database, *, clock: Clock | None = None, at_once: int =
 def use_cases_of_tests(database: Database, clock: Clock) -> TestUseCases:
     """Return what starts and ends tests at the time of a clock."""
     lifecycle, analyzing = lifecycle_and_analyzing(database, clock)
-    return TestUseCases(lifecycle=lifecycle, analyzing=analyzing)
+    reallocating = Reallocating(
+        database,
+        tests=TestStore(database),
+        policies=PolicyStore(database),
+        audit=Audit(AccessStore(database)),
+        broadcast=LocalBroadcast(),
+        clock=clock,
+    )
+    return TestUseCases(lifecycle=lifecycle, analyzing=analyzing, reallocating=reallocating)
 
 
 def flag_call(address: str, key: str) -> str:

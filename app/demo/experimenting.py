@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.abtests.analyzing import Analyzing
+from app.abtests.drafting import TestDraft
 from app.abtests.lifecycle import TestLifecycle
+from app.abtests.reallocating import Reallocating
 from app.auth.principals import COMMAND_LINE
 from app.demo.abtests import PLANS, Experiments, TestPlan
 from app.runtime.clock import Clock, ManualClock
@@ -23,6 +25,7 @@ class TestUseCases:
 
     lifecycle: TestLifecycle
     analyzing: Analyzing
+    reallocating: Reallocating
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +56,29 @@ class Experimenting:
 
     async def take(self, step: Step) -> None:
         """Create and start a test, or end it with its last analysis."""
-        use_cases = self._use_cases(ManualClock(_EPOCH + timedelta(microseconds=step.at)))
-        await (self._end if step.is_end else self._begin)(step.plan, use_cases)
+        at = _EPOCH + timedelta(microseconds=step.at)
+        await (self._end(step.plan, at=at) if step.is_end else self.begin(step.plan.draft, at=at))
 
-    async def _begin(self, plan: TestPlan, use_cases: TestUseCases) -> None:
-        lifecycle = use_cases.lifecycle
-        found = await self._find(plan) or await lifecycle.create(plan.draft, principal=COMMAND_LINE)
+    async def begin(self, draft: TestDraft, *, at: datetime) -> None:
+        """Create and start a test."""
+        lifecycle = self._use_cases(ManualClock(at)).lifecycle
+        found = await self._find(draft.key) or await lifecycle.create(draft, principal=COMMAND_LINE)
         if found.test.status is TestStatus.DRAFT:
             await lifecycle.start(found.test.id, principal=COMMAND_LINE)
 
-    async def _end(self, plan: TestPlan, use_cases: TestUseCases) -> None:
-        found = await self._find(plan)
+    async def reallocate(self, key: str, *, version: int, at: datetime) -> None:
+        """Let a bandit make this policy version of itself, as the schedule would."""
+        found = await self._find(key)
+        if found is not None and found.allocation is not None and found.allocation.policy_version == version - 1:
+            await self._use_cases(ManualClock(at)).reallocating.reallocate_due()
+
+    async def _end(self, plan: TestPlan, *, at: datetime) -> None:
+        use_cases, found = self._use_cases(ManualClock(at)), await self._find(plan.key)
         if found is None or found.test.status is not TestStatus.RUNNING:
             return
         winner = next((variant.id for variant in found.variants if variant.key == plan.winner), None)
         await use_cases.analyzing.end(found.test.id, winner_id=winner, principal=COMMAND_LINE)
 
-    async def _find(self, plan: TestPlan) -> TestDefinition | None:
-        ids = list((await self._tests.ids_of([plan.key])).values())
+    async def _find(self, key: str) -> TestDefinition | None:
+        ids = list((await self._tests.ids_of([key])).values())
         return next(iter((await self._tests.definitions(ids)).values()), None) if ids else None

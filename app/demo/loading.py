@@ -13,6 +13,7 @@ from app.auth.principals import COMMAND_LINE
 from app.campaigns.editing import CampaignDraft, CampaignEditing, MerchantDraft, UserDraft
 from app.demo.experimenting import Experimenting, Step, steps_of
 from app.demo.population import CITIES, SEGMENTS, Campaign, Population
+from app.demo.visits import PICTURES, Visits
 from app.demo.wording import Wording
 from app.demo.world import SEED, Events, World
 from app.ingestion.pipeline import Ingestion
@@ -51,7 +52,9 @@ class Loading:
         run, world = await begin(self.runs, clock=self.clock, seed=seed, size=size)
         if run.finished_at is None:
             await self._load_catalogue(world)
-            await self._load_history(world, run, progress)
+            events = await asyncio.to_thread(lambda: world.history().events.until(world.anchor))
+            await self._load_history(world, events, run, progress)
+            await self._load_visits(world, events)
             await self.runs.finish(run.id, at=self.clock.now())
         return world
 
@@ -74,8 +77,7 @@ class Loading:
             if campaign.key not in known:
                 await self.editing.create_campaign(campaign_draft(world, campaign), by=COMMAND_LINE)
 
-    async def _load_history(self, world: World, run: ImportRunRow, progress: Progress) -> None:
-        events = await asyncio.to_thread(lambda: world.history().events.until(world.anchor))
+    async def _load_history(self, world: World, events: Events, run: ImportRunRow, progress: Progress) -> None:
         coming = _placed(steps_of(world.experiments), events)
         wording, start = Wording(world.population), run.rows_done
         while start < len(events):
@@ -88,6 +90,14 @@ class Loading:
             start = end
         await self._take(coming, until=len(events))
         progress(len(events), len(events))
+
+    async def _load_visits(self, world: World, events: Events) -> None:
+        """Let the bandit live through its hours, step by step; what was stored before is not stored again."""
+        visits = world_visits(world)
+        await self.experimenting.begin(PICTURES, at=visits.began)
+        for step in visits.steps(events):
+            await self.experimenting.reallocate(PICTURES.key, version=step.version, at=step.at)
+            await self.ingestion.record(step.events)
 
     async def _take(self, coming: list[tuple[int, Step]], *, until: int) -> None:
         """Take the steps whose time has come once so many events are stored."""
@@ -106,6 +116,11 @@ async def begin(runs: ImportStore, *, clock: Clock, seed: int = SEED, size: floa
     digest = hashlib.sha256(f"{SOURCE} {seed} {size}".encode()).hexdigest()
     run = await runs.begin(digest, source=SOURCE, at=_whole_hour(clock.now()))
     return run, World(run.started_at, seed=seed, size=size)
+
+
+def world_visits(world: World) -> Visits:
+    """Return the visits to the home screen before the world's anchor."""
+    return Visits(world.population, anchor=world.anchor, seed=world.seed)
 
 
 def merchant_drafts(population: Population) -> list[MerchantDraft]:

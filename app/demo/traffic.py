@@ -20,6 +20,7 @@ import structlog
 from pydantic import SecretStr
 
 from app.demo.loading import begin
+from app.demo.visiting import FlagChooser, Visiting
 from app.demo.wording import Wording
 from app.demo.world import World
 from app.ingestion.batches import IncomingEvent
@@ -132,7 +133,9 @@ async def run(settings: Settings, *, size: float) -> None:
     world = await _loaded_world(settings, clock, size=size)
     headers = {"X-API-Key": _secret(settings.bootstrap_key), "Content-Type": "application/x-ndjson"}
     async with httpx.AsyncClient(base_url=server_address(settings), headers=headers, timeout=10) as client:
-        await Traffic(world, send=HttpSender(client), clock=clock).run()
+        send = HttpSender(client)
+        visiting = Visiting(world.population, choose=FlagChooser(client), send=send, clock=clock)
+        await asyncio.gather(Traffic(world, send=send, clock=clock).run(), visiting.run())
 
 
 def server_address(settings: Settings) -> str:

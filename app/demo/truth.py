@@ -56,6 +56,10 @@ TEST_EFFECTS = (
 )
 
 
+TAPPING = {"basket": 0.10, "people": 0.13, "map": 0.08, "season": 0.17}
+"""Probability that a visitor taps on the home screen, by its picture: what the bandit is to find out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """What a send leads to, with which probability, each of shape (n_sends,); each given that the one before happened.

@@ -84,14 +84,14 @@ class World:
     def __init__(self, anchor: datetime, *, seed: int = SEED, days: int = DAYS, size: float = 1.0) -> None:
         self.anchor = anchor
         self.start: date = anchor.date() - timedelta(days=days)
-        self._seed = seed
+        self.seed = seed
         self._days = days
         self._sends = round(SENDS * size)
 
     @cached_property
     def population(self) -> Population:
         """Who lives in it."""
-        return populate(np.random.default_rng([self._seed, 1]), days=self._days)
+        return populate(np.random.default_rng([self.seed, 1]), days=self._days)
 
     @cached_property
     def liking(self) -> FloatArray:
@@ -100,7 +100,7 @@ class World:
 
     def history(self) -> History:
         """Return everything sent before the anchor, and what follows from it."""
-        rng = np.random.default_rng([self._seed, 2])
+        rng = np.random.default_rng([self.seed, 2])
         sends = self._sending.over(rng, self._days + 1, total=self._sends)
         inside = (sends.at >= _micros(self.anchor - timedelta(days=self._days))) & (sends.at < _micros(self.anchor))
         sends = _select(sends, inside)

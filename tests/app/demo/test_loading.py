@@ -4,6 +4,8 @@ import pytest
 
 from app.commands.demo import loading_of
 from app.demo.abtests import PLANS
+from app.demo.loading import world_visits
+from app.demo.visits import PICTURES, STEPS, VISITS_A_STEP
 from app.demo.world import World
 from app.runtime.clock import ManualClock
 from app.store.models.codes import EventType
@@ -40,7 +42,9 @@ async def test_the_whole_history_is_loaded(loading, clean_database):
     expected = world.history().events.until(world.anchor)
     converted = expected.types == EventType.CONVERTED
     stored = await clean_database.fetchrow(COUNTED)
-    assert tuple(stored)[:5] == (len(expected), len(expected), 12, 40, 5_000)
+    visits = sum(len(step.events) for step in world_visits(world).steps(expected))
+    assert visits > STEPS * VISITS_A_STEP
+    assert tuple(stored)[:5] == (len(expected) + visits, len(expected) + visits, 12, 40, 5_000)
     assert tuple(stored)[5:8] == (
         int((expected.types == EventType.SENT).sum()),
         int(converted.sum()),
@@ -52,7 +56,8 @@ async def test_the_whole_history_is_loaded(loading, clean_database):
 async def test_tests_are_started_and_ended_at_their_time(loading, clean_database):
     world = await loading.load(size=SIZE)
     stored = await clean_database.fetch("SELECT key, status, started_at, ended_at, winner_id FROM ab_test ORDER BY id")
-    assert [row["key"] for row in stored] == [plan.key for plan in sorted(PLANS, key=lambda plan: -plan.began)]
+    plans = [plan.key for plan in sorted(PLANS, key=lambda plan: -plan.began)]
+    assert [row["key"] for row in stored] == [*plans, PICTURES.key]
     for plan in PLANS:
         (row,) = [row for row in stored if row["key"] == plan.key]
         assert row["started_at"] == world.anchor - timedelta(days=plan.began)
@@ -114,7 +119,8 @@ async def test_a_broken_load_resumes_and_ends_the_same(make, clean_database, clo
     assert tuple(await clean_database.fetchrow(COUNTED))[:-1] == whole[:-1]  # users were upserted, and audited, again
     run = await clean_database.fetchrow("SELECT accepted, duplicates, rejected, rows_done FROM import_run")
     assert (run["duplicates"], run["rejected"]) == (500, 0)
-    assert run["rows_done"] == whole[0]
+    visits = "SELECT count(*) FROM event e JOIN ab_test t ON t.id = e.test_id WHERE t.key = $1"
+    assert run["rows_done"] == whole[0] - await clean_database.fetchval(visits, PICTURES.key)
 
 
 def break_at(count):
