@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,10 +16,10 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.abtests.analyzing import Analyzing
-from app.abtests.assigning import Assigning
+from app.abtests.assigning import Assigning, Decision
 from app.abtests.audiences import is_for
 from app.abtests.crediting import Crediting
-from app.abtests.deciding import ExposureDeciding
+from app.abtests.deciding import ExposureDeciding, NamedExposure
 from app.abtests.definitions import Definitions
 from app.abtests.estimating import Estimating
 from app.abtests.exposing import Exposing, Exposure
@@ -40,7 +39,7 @@ from app.campaigns.portfolio import PortfolioAnalysis
 from app.errors import DomainError, InvalidInput, Unavailable
 from app.exporting.endpoint import export_routes
 from app.exporting.tests import TestExporting
-from app.ingestion.batches import IncomingEvent
+from app.ingestion.batches import DecidedEvent, IncomingEvent
 from app.ingestion.endpoint import EventsEndpoint
 from app.ingestion.exposures import Chosen
 from app.ingestion.pipeline import Ingestion
@@ -344,24 +343,46 @@ class TestsDecide:
     def __init__(self, deciding: ExposureDeciding) -> None:
         self._deciding = deciding
 
-    async def choose(self, test_id: int, user_id: str) -> Chosen:
+    async def choose(self, test_id: int, event: IncomingEvent) -> Chosen:
         """Return the variant of a unit."""
-        decision = await self._deciding.choose(test_id, user_id)
+        decision = await self._deciding.choose(test_id, event.user_id, event.properties or {})
         if decision is None or decision.variant is None:
-            return Chosen(None, reason="not running" if decision is None else str(decision.reason))
-        return Chosen(decision.variant.key, decision.probability)
+            return Chosen(reason="not running" if decision is None else str(decision.reason))
+        return _chosen(decision)
 
     async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
         """Take note of what somebody else decided."""
         await self._deciding.notice(named)
 
-    async def probability(self, test_id: int, user_id: str, variant_key: str, at: datetime) -> float | None:
-        """Return with what probability a unit's variant was chosen."""
-        return await self._deciding.probability(test_id, user_id, variant_key, at)
+    async def explain(self, test_id: int, event: IncomingEvent) -> Chosen | None:
+        """Return how a unit's variant was chosen."""
+        named = NamedExposure(
+            user_id=event.user_id,
+            variant_key=event.variant_key or "",
+            at=event.occurred_at,
+            probability=event.probability,
+            policy_version=event.policy_version,
+            properties=event.properties or {},
+        )
+        decision = await self._deciding.explain(test_id, named)
+        if decision is None:
+            return None
+        unexplained = Chosen(variant_key=event.variant_key, context=decision.context)
+        return unexplained if decision.variant is None else _chosen(decision)
+
+
+def _chosen(decision: Decision) -> Chosen:
+    return Chosen(
+        variant_key=decision.variant and decision.variant.key,
+        probability=decision.probability,
+        policy_version=decision.policy_version,
+        context=decision.context,
+        probabilities=decision.probabilities,
+    )
 
 
 async def _record_exposure(ingestion: Ingestion, exposure: Exposure) -> None:
-    event = IncomingEvent(
+    event = DecidedEvent(
         id=exposure.id,
         type="EXPOSED",
         occurred_at=exposure.occurred_at,
@@ -369,7 +390,9 @@ async def _record_exposure(ingestion: Ingestion, exposure: Exposure) -> None:
         test_id=exposure.test_key,
         variant_key=exposure.variant_key,
         probability=exposure.probability,
+        policy_version=exposure.policy_version,
         properties=exposure.context,
+        probabilities=exposure.probabilities,
     )
     receipt = await ingestion.record([event])
     if receipt.rejected:

@@ -298,7 +298,7 @@ MERCHANTS = [
 class Migration(migrations.Migration):
     """Columns, keys and one table."""
 
-    dependencies = [("winnow", "0005_guardrail_stops")]
+    dependencies = [("winnow", "0006_policy_versions_of_exposures")]
     initial = False
 
     operations = [

@@ -8,13 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
+from app.abtests.contextual import context_of
 from app.abtests.definitions import AssigningTest, Definitions
 from app.abtests.targeting import Attributes
 from app.errors import DomainErrors, NotFound
 from app.runtime.clock import Clock
 from app.store.abtests import AssignmentRow, TestStore, VariantRow
 from app.store.campaigns import CampaignStore, UserRow
-from engine.assignment.allocation import Assignment, Reason, assign
+from engine.assignment.allocation import Assignment, Parts, Reason, assign
 
 
 class NoVariant(StrEnum):
@@ -29,7 +30,10 @@ class NoVariant(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A unit's variant, or why it has none."""
+    """A unit's variant, or why it has none.
+
+    `context` and the whole vector of `probabilities` are a contextual test's, where every unit has its own.
+    """
 
     test: AssigningTest
     user_id: str
@@ -39,6 +43,8 @@ class Decision:
     policy_version: int = 0
     decided_at: datetime
     exposed_before: bool = False
+    context: Mapping[str, object] | None = None
+    probabilities: tuple[float, ...] | None = None
 
 
 _OPAQUE_USER = re.compile(r"usr_([1-9][0-9]{0,17})")
@@ -95,30 +101,53 @@ class Assigning:
             return exposed
         if not test.is_running:
             return self._none(test, user_id, NoVariant.NOT_RUNNING)
-        if not await self._targeted(test, user_id, given):
+        known = await self.known(test, user_id, given)
+        if not test.targeting.matches(known):
             exposed = None if test.may_differ else await self._exposed(test, user_id)
             return exposed or self._none(test, user_id, NoVariant.NOT_TARGETED)
-        return self._hashed(test, user_id, _by_hash(test, user_id))
+        return self.in_context(test, user_id, known)
+
+    def in_context(self, test: AssigningTest, user_id: str, known: Attributes) -> Decision:
+        """Return what the hash decides for a unit of which this is known."""
+        if not test.is_contextual:
+            return self._hashed(test, user_id, _by_hash(test, user_id))
+        context = context_of(test.context_attributes, known)
+        if test.model is None:
+            decision, probabilities = _by_hash(test, user_id), test.probabilities
+        else:
+            own = test.model.parts(context)
+            decision, probabilities = _by_parts(test, user_id, own), own.probabilities
+        return self._hashed(test, user_id, decision, context=context, probabilities=probabilities)
 
     def at_once(self, test: AssigningTest, user_id: str, attributes: Attributes) -> Assignment | None:
         """Return what the hash decides, where nothing else has to be looked up; None where something has."""
-        if test.may_differ or not test.is_running:
+        if test.may_differ or not test.is_running or test.is_contextual:
             return None
         targeting = test.targeting
         if targeting.attributes and not (targeting.attributes <= attributes.keys() and targeting.matches(attributes)):
             return None
         return _by_hash(test, user_id)
 
-    def _hashed(self, test: AssigningTest, user_id: str, decision: Assignment) -> Decision:
+    def _hashed(
+        self,
+        test: AssigningTest,
+        user_id: str,
+        decision: Assignment,
+        *,
+        context: Mapping[str, object] | None = None,
+        probabilities: tuple[float, ...] | None = None,
+    ) -> Decision:
         if decision.variant is None:
             return self._none(test, user_id, NO_VARIANT[decision.reason])
         return Decision(
             test=test,
             user_id=user_id,
             variant=test.definition.variants[decision.variant],
-            probability=test.probabilities[decision.variant],
+            probability=(probabilities or test.probabilities)[decision.variant],
             policy_version=test.policy_version,
             decided_at=self._clock.now(),
+            context=context,
+            probabilities=probabilities,
         )
 
     def _none(self, test: AssigningTest, user_id: str, reason: NoVariant) -> Decision:
@@ -139,14 +168,24 @@ class Assigning:
             exposed_before=True,
         )
 
-    async def _targeted(self, test: AssigningTest, user_id: str, given: Attributes) -> bool:
-        if test.targeting.attributes <= given.keys():
-            return test.targeting.matches(given)
-        return test.targeting.matches({**attributes_of(await self._users.get(user_id)), **given})
+    async def known(self, test: AssigningTest, user_id: str, given: Attributes) -> Attributes:
+        """Return what is known of a unit, as far as a test asks: what is given, before what is stored of the user."""
+        if test.asked_attributes <= given.keys():
+            return given
+        return {**attributes_of(await self._users.get(user_id)), **given}
 
 
 def _by_hash(test: AssigningTest, user_id: str) -> Assignment:
     return assign(user_id, test.variant_of, namespace=test.namespace, holdout=test.holdout)
+
+
+def _by_parts(test: AssigningTest, user_id: str, own: Parts) -> Assignment:
+    return assign(
+        user_id,
+        lambda unit: own.variant_at(test.position_of(unit)),
+        namespace=test.namespace,
+        holdout=test.holdout,
+    )
 
 
 def attributes_of(user: UserRow | None) -> dict[str, object]:

@@ -5,21 +5,24 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import structlog
 
+from app.abtests.contextual import ContextualModel, model_of
 from app.abtests.drafting import KEY
 from app.abtests.targeting import Targeting, compile_targeting
 from app.errors import DomainErrors
 from app.runtime.broadcast import Broadcast, Change
 from app.runtime.clock import Clock
 from app.store.abtests import TestDefinition, TestStore
-from app.store.models.codes import TestStatus
+from app.store.models.codes import AllocationPolicy, TestStatus
 from app.store.notifications import TESTS
 from engine.assignment.allocation import (
     Holdout,
     Namespace,
     Range,
+    position_of_unit,
     variant_of_unit,
     variant_probabilities,
     variant_table,
@@ -38,12 +41,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class AssigningTest:
-    """A test ready to decide: everything that depends on its definition alone is worked out once."""
+    """A test ready to decide: everything that depends on its definition alone is worked out once.
+
+    `model` is that of a contextual bandit, once it has one: until then all units have the same shares.
+    """
 
     definition: TestDefinition
     targeting: Targeting
     namespace: Namespace | None
     holdout: Holdout | None
+    model: ContextualModel | None = None
 
     @property
     def id(self) -> int:
@@ -67,6 +74,26 @@ class AssigningTest:
         return self.policy_version > 1 or self.definition.test.decided_elsewhere
 
     @cached_property
+    def is_contextual(self) -> bool:
+        """Say whether a unit's context is logged, and decides once there is a model."""
+        return is_contextual(self.definition)
+
+    @cached_property
+    def context_attributes(self) -> tuple[str, ...]:
+        """Return the names of the attributes that make a context; none unless the test is contextual."""
+        return tuple(self.definition.test.context_attributes or ()) if self.is_contextual else ()
+
+    @cached_property
+    def asked_attributes(self) -> frozenset[str]:
+        """Return what must be known of a unit before it can be decided for."""
+        return self.targeting.attributes.union(self.context_attributes)
+
+    @cached_property
+    def position_of(self) -> Callable[[str], int]:
+        """Return the function from a unit's id to its position, for units that have shares of their own."""
+        return position_of_unit(self.definition.test.seed)
+
+    @cached_property
     def variant_of(self) -> Callable[[str], int | None]:
         """Return the function from a unit's id to the index of its variant."""
         test = self.definition.test
@@ -80,8 +107,13 @@ class AssigningTest:
         return tuple(float(share) for share in shares / shares.sum())
 
 
-def assigning_test(definition: TestDefinition) -> AssigningTest:
-    """Compile one test."""
+def is_contextual(definition: TestDefinition) -> bool:
+    """Say whether a test learns by context."""
+    return definition.test.allocation_policy is AllocationPolicy.CONTEXTUAL_THOMPSON
+
+
+def assigning_test(definition: TestDefinition, stored: Mapping[str, Any] | None = None) -> AssigningTest:
+    """Compile one test, with the model that its policy version keeps, if it does."""
     test = definition.test
     namespace = None
     if test.exclusion_group is not None and test.exclusion_low is not None and test.exclusion_high is not None:
@@ -92,6 +124,7 @@ def assigning_test(definition: TestDefinition) -> AssigningTest:
         targeting=compile_targeting(test.targeting),
         namespace=namespace,
         holdout=Holdout(seed=f"{test.seed}-holdout", fraction=test.holdout) if test.holdout else None,
+        model=None if stored is None else model_of(stored, floor=test.floor, coverage=test.coverage),
     )
 
 
@@ -155,7 +188,8 @@ class Definitions:
     async def reload(self) -> None:
         """Read every test that runs or is paused."""
         async with self._reading:
-            self._replace(await self._store.live_definitions())
+            found = await self._store.live_definitions()
+            self._replace(found, await self._models(found))
 
     async def refresh(self, test_ids: Iterable[int]) -> None:
         """Read these tests anew."""
@@ -163,8 +197,21 @@ class Definitions:
         async with self._reading:  # one after the other: what was read first is not to replace what was read later
             found = await self._store.definitions(ids)
             kept = {test_id: test.definition for test_id, test in self._by_id.items() if test_id not in ids}
-            self._replace(kept | found)
+            self._replace(kept | found, await self._models(found))
         self._missed.clear()
+
+    async def _models(self, found: Mapping[int, TestDefinition]) -> dict[int, Any]:
+        """Return the models of contextual tests' policy versions that are not known yet, by version's id."""
+        wanted = [
+            one.allocation.id
+            for test_id, one in found.items()
+            if one.allocation is not None and is_contextual(one) and not self._knows(test_id, one)
+        ]
+        return await self._store.models(wanted) if wanted else {}
+
+    def _knows(self, test_id: int, definition: TestDefinition) -> bool:
+        known = self._by_id.get(test_id)
+        return known is not None and known.definition == definition
 
     async def _follow(self, following: asyncio.Event) -> None:
         with self._broadcast.subscribe(TESTS) as changes:
@@ -188,10 +235,10 @@ class Definitions:
             return
         await (self.reload() if change.reread else self.refresh(int(name) for name in change.ids))
 
-    def _replace(self, definitions: Mapping[int, TestDefinition]) -> None:
+    def _replace(self, definitions: Mapping[int, TestDefinition], models: Mapping[int, Any]) -> None:
         live = (TestStatus.RUNNING, TestStatus.PAUSED)
         tests = {
-            test_id: self._compiled(definition)
+            test_id: self._compiled(definition, models)
             for test_id, definition in definitions.items()
             if definition.test.status in live
         }
@@ -199,12 +246,11 @@ class Definitions:
         self._by_key = {test.definition.test.key: test for test in self._by_id.values()}
         self._live = [self._by_key[key] for key in sorted(self._by_key)]
 
-    def _compiled(self, definition: TestDefinition) -> AssigningTest | None:
-        known = self._by_id.get(definition.test.id)
-        if known is not None and known.definition == definition:
-            return known
+    def _compiled(self, definition: TestDefinition, models: Mapping[int, Any]) -> AssigningTest | None:
+        if self._knows(definition.test.id, definition):
+            return self._by_id[definition.test.id]
         try:
-            return assigning_test(definition)
+            return assigning_test(definition, definition.allocation and models.get(definition.allocation.id))
         except DomainErrors:
             log.exception("test_not_usable", test=definition.test.key)
             return None

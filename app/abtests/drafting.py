@@ -16,9 +16,13 @@ VARIANT_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 WEIGHT_TOLERANCE = 1e-6
 MOST_VARIANTS = 20
 MOST_GUARDRAILS = 20
+MOST_CONTEXT_ATTRIBUTES = 20
+LONGEST_ATTRIBUTE = 100
 LONGEST_WINDOW_HOURS = 24 * 366
 UNSTORABLE = "This holds a NUL, half a surrogate pair, or a number past 64 bits: send what PostgreSQL can store."
 ADAPTIVE_METRICS = (MetricKind.CONVERSION, MetricKind.REVENUE)
+DEFAULT_FLOOR = 0.2
+"""The floor of a bandit, over all variants: each has at least this share divided by their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ class TestDraft:
     allocation_policy: AllocationPolicy = AllocationPolicy.FIXED
     floor: float | None = None
     reallocate_every_minutes: int = 60
+    discount: float | None = None
     coverage: float = 1.0
     seed: str | None = None
     targeting: object | None = None
@@ -219,13 +224,56 @@ def _inside(value: float, name: str, *, low: float, high: float) -> Iterator[Dom
 def _policy(draft: TestDraft) -> Iterator[DomainError]:
     if draft.floor is not None and not 0 <= draft.floor * len(draft.variants) <= 1:
         yield _wrong(("floor",), f"A floor is each variant's least share, from 0 to 1/{len(draft.variants)}.")
+    elif draft.allocation_policy is not AllocationPolicy.FIXED:
+        yield from _below_floor(draft)
     if not 1 <= draft.reallocate_every_minutes <= 60 * 24 * 31:
         yield _wrong(("reallocateEveryMinutes",), "Reallocation comes every 1 to 44,640 minutes.")
     if draft.allocation_policy is not AllocationPolicy.FIXED and draft.metric.kind not in ADAPTIVE_METRICS:
         yield _wrong(("allocationPolicy",), "Bandits learn from CONVERSION or REVENUE: choose one, or FIXED.")
-    if draft.allocation_policy is AllocationPolicy.CONTEXTUAL_THOMPSON:
-        yield _wrong(("allocationPolicy",), "CONTEXTUAL_THOMPSON is not served yet: choose THOMPSON.")
+    yield from _discount(draft)
+    yield from _context(draft)
     yield from _exclusion(draft.exclusion)
+
+
+def default_floor(variants: int) -> float:
+    """Return the floor that a test has unless its draft says another."""
+    return DEFAULT_FLOOR / max(variants, 1)
+
+
+def _below_floor(draft: TestDraft) -> Iterator[DomainError]:
+    """Yield first shares below the floor: nobody's share is to be raised behind the team's back."""
+    floor = default_floor(len(draft.variants)) if draft.floor is None else draft.floor
+    for number, variant in enumerate(draft.variants):
+        if 0 <= variant.weight < floor - WEIGHT_TOLERANCE:
+            message = (
+                f"A bandit's shares start at its weights, and this one is below the floor of {floor:.4g}: raise the "
+                "weight, or give a lower `floor`."
+            )
+            yield _wrong(("variants", str(number), "weight"), message)
+
+
+def _discount(draft: TestDraft) -> Iterator[DomainError]:
+    if draft.discount is None:
+        return
+    if not 0 < draft.discount <= 1:
+        yield _wrong(("discount",), "A discount is what one more step leaves of a unit's weight: above 0, at most 1.")
+    if draft.allocation_policy is AllocationPolicy.FIXED:
+        yield _wrong(("discount",), "A FIXED test learns nothing that it could forget: leave the discount out.")
+
+
+def _context(draft: TestDraft) -> Iterator[DomainError]:
+    path, names = ("contextAttributes",), draft.context_attributes
+    is_contextual = draft.allocation_policy is AllocationPolicy.CONTEXTUAL_THOMPSON
+    if is_contextual and not names:
+        yield _wrong(path, 'CONTEXTUAL_THOMPSON learns from attributes of users: name some, such as ["plan", "age"].')
+    if names and not is_contextual:
+        yield _wrong(path, "Only CONTEXTUAL_THOMPSON learns from attributes: choose it, or leave them out.")
+    if len(names) > MOST_CONTEXT_ATTRIBUTES:
+        yield _wrong(path, f"A context has at most {MOST_CONTEXT_ATTRIBUTES} attributes, not {len(names)}.")
+    for number, name in enumerate(names):
+        yield from text_problems(name, (*path, str(number)), most=LONGEST_ATTRIBUTE)
+        if name in names[:number]:
+            yield _wrong((*path, str(number)), f"{name!r} is named twice: name each attribute once.")
 
 
 def _targeting(condition: object) -> Iterator[DomainError]:

@@ -13,7 +13,11 @@ from app.store.abtests import VariantRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """A unit saw its variant. `context` holds the attributes that a contextual bandit learns from, and no others."""
+    """A unit saw its variant, chosen by a policy version with a probability.
+
+    `context` holds the attributes that a contextual bandit learns from, and no others; `probabilities` are its whole
+    vector for this unit.
+    """
 
     id: str
     test_key: str
@@ -21,7 +25,9 @@ class Exposure:
     user_id: str
     occurred_at: datetime
     probability: float
+    policy_version: int
     context: dict[str, Any] | None
+    probabilities: tuple[float, ...] | None
 
 
 type Record = Callable[[Exposure], Awaitable[None]]
@@ -41,19 +47,18 @@ class Exposing:
         """Decide for one unit of a test by id or key, and note that it is exposed to its variant."""
         decision = await self._assigning.decide(reference, user_id, attributes=attributes)
         if expose:
-            await self.expose(decision, attributes=attributes)
+            await self.expose(decision)
         return decision
 
-    async def expose(self, decision: Decision, *, attributes: Attributes | None = None) -> None:
+    async def expose(self, decision: Decision) -> None:
         """Note that a unit is exposed to the variant decided; once only, and never without a variant."""
         if decision.variant is not None and not decision.exposed_before:
-            await self._record(exposure(decision, decision.variant, attributes or {}))
+            await self._record(exposure(decision, decision.variant))
 
 
-def exposure(decision: Decision, variant: VariantRow, attributes: Attributes) -> Exposure:
+def exposure(decision: Decision, variant: VariantRow) -> Exposure:
     """Return the exposure of a decision; one unit's to one variant has one id, so that a repetition is harmless."""
     test = decision.test.definition.test
-    names = test.context_attributes or ()
     return Exposure(
         id=exposure_id(test.key, variant.key, decision.user_id),
         test_key=test.key,
@@ -61,7 +66,9 @@ def exposure(decision: Decision, variant: VariantRow, attributes: Attributes) ->
         user_id=decision.user_id,
         occurred_at=decision.decided_at,
         probability=decision.probability,
-        context={name: attributes.get(name) for name in names} or None,
+        policy_version=decision.policy_version,
+        context=None if decision.context is None else dict(decision.context),
+        probabilities=decision.probabilities,
     )
 
 

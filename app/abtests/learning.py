@@ -1,8 +1,9 @@
 """One step of a bandit: from what its variants' units did to the next shares. A pure function."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +17,6 @@ from engine.bandits.policy import ArmTotals, Policy, apply_floor
 from engine.bandits.thompson import BetaThompson, NormalThompson, TopTwo
 from engine.bandits.ucb import KLUCB
 from engine.errors import EngineError
-
-LEARNING_POLICIES = (
-    AllocationPolicy.THOMPSON,
-    AllocationPolicy.TOP_TWO_THOMPSON,
-    AllocationPolicy.UCB,
-    AllocationPolicy.EPSILON_GREEDY,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +34,14 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """The next shares; None where the policy cannot tell yet, with words that say why."""
+    """The next shares; None where the policy cannot tell yet, with words that say why.
+
+    Of a contextual test they are the average over units, and the model says each unit's own.
+    """
 
     probabilities: tuple[float, ...] | None
     reason: str | None = None
+    model: Mapping[str, Any] | None = None
 
 
 def needs_versions(discount: float | None) -> bool:

@@ -5,7 +5,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from app.abtests.drafting import MetricDraft, TestDraft, VariantDraft, problems, storable, weight_problems
+from app.abtests.drafting import (
+    WEIGHT_TOLERANCE,
+    MetricDraft,
+    TestDraft,
+    VariantDraft,
+    default_floor,
+    problems,
+    storable,
+    weight_problems,
+)
 from app.abtests.sizing import target_sample_size
 from app.auth.auditing import Audit
 from app.auth.principals import Principal
@@ -18,9 +27,6 @@ from app.store.campaigns import CampaignStore
 from app.store.database import Connection, Database
 from app.store.models.codes import AllocationPolicy, TestStatus
 from app.store.notifications import TEST_TOTALS, TESTS
-
-DEFAULT_FLOOR = 0.2
-"""The floor of a bandit, over all variants: each has at least this share divided by their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +195,7 @@ class TestLifecycle:
     async def _begin(self, connection: Connection, test: TestRow, at: datetime) -> None:
         definition = (await self._tests.definitions([test.id], connection))[test.id]
         weights = [variant.weight for variant in definition.variants]
+        _check_floor(test, weights)
         await self._allocate(connection, test, weights, version=1, at=at)
         await unit_metrics.rebuild_test(connection, test.id)
 
@@ -244,6 +251,13 @@ def _check_start(test: TestRow, at: datetime | None, now: datetime) -> None:
         raise DomainErrors([InvalidInput("`at` lies in the future: start the test when it is time.", path=("at",))])
 
 
+def _check_floor(test: TestRow, weights: Sequence[float]) -> None:
+    """Refuse first shares below a bandit's floor, of a draft from before drafts were asked for it."""
+    if test.allocation_policy is not AllocationPolicy.FIXED and min(weights) < test.floor - WEIGHT_TOLERANCE:
+        message = f"A weight of this bandit is below its floor of {test.floor:.4g}: create it anew with others."
+        raise DomainErrors([InvalidTransition(message, path=("id",))])
+
+
 def _ordered_weights(definition: TestDefinition, weights: Mapping[str, float]) -> list[float]:
     keys = [variant.key for variant in definition.variants]
     if definition.test.allocation_policy is not AllocationPolicy.FIXED:
@@ -270,8 +284,9 @@ def _test_values(draft: TestDraft, campaign_id: int | None, now: datetime) -> di
         "baseline": draft.baseline,
         "target_sample_size": target_sample_size(draft),
         "allocation_policy": draft.allocation_policy.value,
-        "floor": DEFAULT_FLOOR / len(draft.variants) if draft.floor is None else draft.floor,
+        "floor": default_floor(len(draft.variants)) if draft.floor is None else draft.floor,
         "reallocate_every_minutes": draft.reallocate_every_minutes,
+        "discount": draft.discount,
         "context_attributes": list(draft.context_attributes) or None,
         "coverage": draft.coverage,
         "holdout": draft.holdout,

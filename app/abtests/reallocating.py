@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
-from app.abtests.learning import LEARNING_POLICIES, Learned, Shares, needs_highest_value, needs_versions, next_shares
+from app.abtests.context_learning import learn_from_contexts
+from app.abtests.definitions import is_contextual
+from app.abtests.learning import Learned, Shares, needs_highest_value, needs_versions, next_shares
 from app.abtests.lifecycle import Applied, nowhere_else
 from app.auth.auditing import Audit
 from app.auth.principals import Principal
@@ -108,7 +110,7 @@ class Reallocating:
         *,
         at: datetime,
     ) -> list[tuple[Learned, Shares]]:
-        learning = [test for test in due if definitions[test.id].test.allocation_policy in LEARNING_POLICIES]
+        learning = [test for test in due if definitions[test.id].test.allocation_policy is not AllocationPolicy.FIXED]
         sums = await self._sums(connection, learning, at=at)
         ranged = [test.id for test in learning if needs_highest_value(definitions[test.id])]
         highest = await self._policies.highest_values(connection, ranged) if ranged else {}
@@ -121,7 +123,12 @@ class Reallocating:
             )
             for test in learning
         ]
-        return list(zip(learned, next_shares(learned), strict=True))
+        of_totals = [one for one in learned if not is_contextual(one.definition)]
+        shares = dict(zip((one.definition.test.id for one in of_totals), next_shares(of_totals), strict=True))
+        for test, one in zip(learning, learned, strict=True):
+            if is_contextual(one.definition):
+                shares[test.id] = await learn_from_contexts(connection, one.definition, test, at=at)
+        return [(one, shares[one.definition.test.id]) for one in learned]
 
     async def _sums(self, connection: Connection, due: Sequence[DueTest], *, at: datetime) -> dict[int, list[ArmSums]]:
         forgetting = [test.id for test in due if needs_versions(test.discount)]
@@ -167,11 +174,11 @@ def _versions(shares: Sequence[tuple[Learned, Shares]], at: datetime) -> list[Ne
         if one.probabilities is None:
             log.info("test_not_reallocated", test=learned.definition.test.key, reason=one.reason)
         else:
-            made.append(_version(learned, one.probabilities, at))
+            made.append(_version(learned, one, one.probabilities, at=at))
     return made
 
 
-def _version(learned: Learned, probabilities: tuple[float, ...], at: datetime) -> NewAllocation:
+def _version(learned: Learned, shares: Shares, probabilities: Sequence[float], *, at: datetime) -> NewAllocation:
     definition = learned.definition
     return NewAllocation(
         test_id=definition.test.id,
@@ -180,6 +187,7 @@ def _version(learned: Learned, probabilities: tuple[float, ...], at: datetime) -
         floor=definition.test.floor,
         probabilities=probabilities,
         watermark=_watermark(learned, at),
+        model=shares.model,
     )
 
 

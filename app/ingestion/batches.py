@@ -45,6 +45,18 @@ class IncomingEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, 
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
     properties: dict[str, Any] | None = None
+    policy_version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+class DecidedEvent(IncomingEvent, kw_only=True, gc=False, frozen=True):
+    """An exposure with what only Winnow can know of it: a contextual test's whole vector for the unit."""
+
+    probabilities: tuple[float, ...] | None = None
+
+
+def decided(event: IncomingEvent, **known: Any) -> DecidedEvent:
+    """Return an exposure with what is known of its choice."""
+    return DecidedEvent(**(msgspec.structs.asdict(event) | known))
 
 
 type Incoming = IncomingEvent | Rejection
@@ -80,6 +92,7 @@ _ADVICE = {
     "latitude": "degrees from -90 to 90",
     "longitude": "degrees from -180 to 180",
     "properties": "a JSON object",
+    "policyVersion": "the policy version that came with the assignment, a whole number from 1 on",
 }
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from asyncpg.pgproto.pgproto import UUID
 
-from app.ingestion.batches import Incoming, IncomingEvent
+from app.ingestion.batches import DecidedEvent, Incoming, IncomingEvent
 from app.ingestion.checking import LATEST_AHEAD, check, to_micros, to_properties
 from app.ingestion.counters import count, count_commit
 from app.ingestion.exposures import Deciding, Undecided, decide_exposures
@@ -182,6 +182,8 @@ class Merged:
             _CHANNELS[event.channel],
             event.id,
             None if event.properties is None else to_properties(event.properties),
+            event.policy_version,
+            event.probabilities if isinstance(event, DecidedEvent) else None,
         )
 
 

@@ -104,7 +104,7 @@ class FlagEvaluation:
                 return self._written(test).of(assignment)
         decision = await self._assigning.decide_for(test, asked.user_id, attributes=asked.attributes)
         if asked.exposes:
-            await self._exposing.expose(decision, attributes=asked.attributes)
+            await self._exposing.expose(decision)
         return answer(decision)
 
     def _written(self, test: AssigningTest) -> FlagAnswers:

@@ -67,6 +67,7 @@ class NewAllocation:
     floor: float
     probabilities: Sequence[float]
     watermark: Any
+    model: Any = None
 
 
 class PolicyStore:
@@ -117,6 +118,7 @@ class PolicyStore:
             [one.floor for one in allocations],
             [orjson.dumps(list(one.probabilities)).decode() for one in allocations],
             [orjson.dumps(one.watermark).decode() for one in allocations],
+            [None if one.model is None else orjson.dumps(one.model).decode() for one in allocations],
         )
         await connection.execute(INSERT_VERSIONS, *columns, at)
         await connection.execute("UPDATE ab_test SET reallocated_at = $2 WHERE id = ANY($1)", list(stepped), at)
@@ -230,10 +232,10 @@ SELECT u.test_id, max(u.value) AS highest FROM metric m
 JOIN unit_metric u ON u.test_id = m.test_id AND u.metric_id = m.metric_id GROUP BY u.test_id
 """
 INSERT_VERSIONS = """
-INSERT INTO allocation (test_id, policy_version, policy, floor, probabilities, watermark, created_at)
-SELECT n.test_id, n.policy_version, n.policy, n.floor, n.probabilities::jsonb, n.watermark::jsonb, $7
-FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::float8[], $5::text[], $6::text[])
-    AS n(test_id, policy_version, policy, floor, probabilities, watermark)
+INSERT INTO allocation (test_id, policy_version, policy, floor, probabilities, watermark, model, created_at)
+SELECT n.test_id, n.policy_version, n.policy, n.floor, n.probabilities::jsonb, n.watermark::jsonb, n.model::jsonb, $8
+FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[])
+    AS n(test_id, policy_version, policy, floor, probabilities, watermark, model)
 """
 BATCHES = f"""
 WITH {_METRIC}

@@ -26,7 +26,7 @@ type EventRecord = tuple[object, ...]
 EVENT_COLUMNS = (
     *("key", "occurred_at", "user_id", "campaign_id", "merchant_id", "test_id", "variant_id"),
     *("value_micros", "cost_micros", "offer_micros", "probability", "latitude", "longitude"),
-    *("type", "channel", "event_id", "properties", "segment"),
+    *("type", "channel", "event_id", "properties", "policy_version", "probabilities", "segment"),
 )
 
 type HourKey = tuple[int, datetime, str, int]
@@ -69,8 +69,8 @@ class Groups:
         hours, conversions = self.hours, self.conversions
         merchant_of: dict[int, int] = {}
         for record in records:
-            _, at, user, campaign, merchant, _, _, value, cost, offer, _, _, _, kind, channel, _, _, segment = cast(
-                "_Record", record
+            _, at, user, campaign, merchant, _, _, value, cost, offer, _, _, _, kind, channel, _, _, _, _, segment = (
+                cast("_Record", record)
             )
             if campaign is None:
                 continue
@@ -93,7 +93,7 @@ class Groups:
 
 type _Record = tuple[
     object, datetime, int, int | None, int, object, object, int | None, int | None, int | None,
-    object, object, object, int, int, object, object, str,
+    object, object, object, int, int, object, object, object, object, str,
 ]  # fmt: skip
 
 

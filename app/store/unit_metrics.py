@@ -62,7 +62,9 @@ WHERE NOT EXISTS (
 )
 """
 
-# First exposure by occurred_at within the test's run; ties by the event's key. A pair without one loses its row.
+# First exposure by occurred_at within the test's run; ties by the event's key. A pair without one loses its row. Its
+# policy version is the one it names, as a process may decide by the version before for a moment; else that of its time.
+# Vectors are gathered as texts, as arrays of different lengths, or none, make no array of arrays.
 # "IS NOT DISTINCT FROM" keeps the planner from reading all of a test's events for each user, by the index on tests.
 UPDATE_ASSIGNMENTS = """
 WITH pair AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS p(test_id, user_id)),
@@ -75,6 +77,8 @@ exposure AS (
                (array_agg(e.probability ORDER BY e.occurred_at, e.key))[1] AS probability,
                (array_agg(e.segment ORDER BY e.occurred_at, e.key))[1] AS segment,
                (array_agg(e.properties ORDER BY e.occurred_at, e.key))[1] AS context,
+               (array_agg(e.policy_version ORDER BY e.occurred_at, e.key))[1] AS policy_version,
+               (array_agg(e.probabilities::text ORDER BY e.occurred_at, e.key))[1]::float8[] AS probabilities,
                min(e.occurred_at) AS first_exposed_at,
                count(DISTINCT e.variant_id) > 1 AS multiple_exposures
         FROM event e
@@ -90,24 +94,26 @@ gone AS (
       AND NOT EXISTS (SELECT 1 FROM exposure x WHERE x.test_id = p.test_id AND x.user_id = p.user_id)
 )
 INSERT INTO ab_test_assignment AS a (test_id, user_id, variant_id, assigned_at, first_exposed_at, probability,
-                                     policy_version, multiple_exposures, segment, context_hash, context)
+                                     policy_version, multiple_exposures, segment, context_hash, context,
+                                     probabilities)
 SELECT x.test_id, x.user_id, x.variant_id, x.first_exposed_at, x.first_exposed_at,
        coalesce(x.probability, (l.probabilities ->> v.position)::float8, v.weight),
        coalesce(l.policy_version, 1), x.multiple_exposures, x.segment,
-       md5(x.context::text)::uuid, x.context
+       md5(x.context::text)::uuid, x.context, x.probabilities
 FROM exposure x
 JOIN ab_test_variant v ON v.id = x.variant_id
 LEFT JOIN LATERAL (
     SELECT l.policy_version, l.probabilities FROM allocation l
-    WHERE l.test_id = x.test_id AND l.created_at <= x.first_exposed_at
-    ORDER BY l.policy_version DESC LIMIT 1
+    WHERE l.test_id = x.test_id AND (l.policy_version = x.policy_version OR l.created_at <= x.first_exposed_at)
+    ORDER BY l.policy_version = x.policy_version DESC NULLS LAST, l.policy_version DESC LIMIT 1
 ) l ON true
 ORDER BY x.test_id, x.user_id
 ON CONFLICT (test_id, user_id) DO UPDATE SET
     variant_id = excluded.variant_id, assigned_at = excluded.assigned_at,
     first_exposed_at = excluded.first_exposed_at, probability = excluded.probability,
     policy_version = excluded.policy_version, multiple_exposures = excluded.multiple_exposures,
-    segment = excluded.segment, context_hash = excluded.context_hash, context = excluded.context
+    segment = excluded.segment, context_hash = excluded.context_hash, context = excluded.context,
+    probabilities = excluded.probabilities
 """
 
 # The unit's value in each metric, from its own events: within the window after its exposure, and as covariate within

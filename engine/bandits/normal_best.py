@@ -47,9 +47,14 @@ def _best(means: FloatArray, deviations: FloatArray) -> FloatArray:
     lengths = (edges[:, 1:] - edges[:, :-1])[:, :, None]
     nodes = (edges[:, :-1, None] + lengths * _POINTS).reshape(count, 1, -1)
     distances = (nodes - means[:, :, None]) / deviations[:, :, None]
-    below: FloatArray = ndtr(distances)  # at least ndtr(-5), as the axis starts where the highest arm does
+    below = _below(distances)
     density = np.exp(-0.5 * distances * distances)
     density /= below
     all_below = np.multiply.reduce(below, axis=1) * (lengths * _WEIGHTS).reshape(count, -1)
     best = (density @ all_below[:, :, None])[:, :, 0] / deviations
     return best / best.sum(axis=1, keepdims=True)
+
+
+def _below(distances: FloatArray) -> FloatArray:
+    """Return the normal distribution; at least ndtr(-5), as the axis starts where the highest arm does."""
+    return ndtr(distances)

@@ -51,7 +51,15 @@ class EventInput:
     )
     latitude: float | None = strawberry.field(default=UNSET, description="WGS 84 degrees.")
     longitude: float | None = strawberry.field(default=UNSET, description="WGS 84 degrees.")
-    properties: JSON | None = strawberry.field(default=UNSET, description="Anything else: a JSON object.")
+    properties: JSON | None = strawberry.field(
+        default=UNSET,
+        description="Anything else: a JSON object. For EXPOSED of a contextual test: what is known of the unit, by the "
+        "test's contextAttributes; what is missing is taken from the stored user.",
+    )
+    policy_version: int | None = strawberry.field(
+        default=UNSET,
+        description="For EXPOSED: by which policy version the variant was chosen, as the assignment said.",
+    )
 
 
 def _by_name(_type: type, given: Mapping[str, Any], _context: object) -> dict[str, Any]:

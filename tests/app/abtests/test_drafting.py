@@ -18,6 +18,9 @@ def metric(key: str = "m", **given: object) -> MetricDraft:
 
 
 CONTROL = variant("control", is_control=True)
+CONTROL_B = variant("b", 0.25)
+BANDIT = {"allocation_policy": AllocationPolicy.THOMPSON}
+CONTEXTUAL = {"allocation_policy": AllocationPolicy.CONTEXTUAL_THOMPSON, "context_attributes": ["plan"]}
 NESTED = {"$not": {"segment": "vip"}}
 for _ in range(12):
     NESTED = {"$not": NESTED}
@@ -93,6 +96,22 @@ BAD = [
         {"allocation_policy": AllocationPolicy.THOMPSON, "metric": metric(kind=MetricKind.COUNT)},
         "allocationPolicy",
     ),
+    (BANDIT | {"variants": [variant("a", 0.95, is_control=True), variant("b", 0.05)]}, "variants.1.weight"),
+    (BANDIT | {"floor": 0.3, "variants": [variant("a", 0.75, is_control=True), CONTROL_B]}, "variants.1.weight"),
+    (BANDIT | {"variants": [variant("a", 1.0, is_control=True), variant("b", 0.0)]}, "variants.1.weight"),
+    ({"discount": 0.9}, "discount"),
+    (BANDIT | {"discount": 0.0}, "discount"),
+    (BANDIT | {"discount": 1.01}, "discount"),
+    (BANDIT | {"discount": math.nan}, "discount"),
+    (CONTEXTUAL | {"context_attributes": []}, "contextAttributes"),
+    (BANDIT | {"context_attributes": ["plan"]}, "contextAttributes"),
+    ({"context_attributes": ["plan"]}, "contextAttributes"),
+    (CONTEXTUAL | {"context_attributes": ["plan", "age", "plan"]}, "contextAttributes.2"),
+    (CONTEXTUAL | {"context_attributes": [" "]}, "contextAttributes.0"),
+    (CONTEXTUAL | {"context_attributes": ["a\x00b"]}, "contextAttributes.0"),
+    (CONTEXTUAL | {"context_attributes": ["x" * 101]}, "contextAttributes.0"),
+    (CONTEXTUAL | {"context_attributes": [f"a{n}" for n in range(21)]}, "contextAttributes"),
+    (CONTEXTUAL | {"metric": metric(kind=MetricKind.RATIO, denominator=EventType.CLICKED)}, "allocationPolicy"),
     ({"exclusion": ("", 0.0, 0.5)}, "exclusion.group"),
     ({"exclusion": ("g", 0.5, 0.5)}, "exclusion"),
     ({"exclusion": ("g", -0.1, 0.5)}, "exclusion"),
@@ -126,6 +145,11 @@ def test_a_bad_draft_is_refused_with_code_and_path(draft, given: dict, path: str
         {"metric": metric(kind=MetricKind.RATIO, denominator=EventType.CLICKED, window_hours=24 * 366)},
         {"coverage": 0.0001, "holdout": 0.999, "confidence_level": 0.9999, "power": 0.05},
         {"floor": 0.5, "exclusion": ("g", 0.0, 1.0)},
+        BANDIT | {"variants": [variant("a", 0.9, is_control=True), variant("b", 0.1)], "discount": 1.0},
+        BANDIT | {"variants": [variant("a", 1.0, is_control=True), variant("b", 0.0)], "floor": 0.0},
+        BANDIT
+        | {"variants": [variant(k, 1 / 3, is_control=k == "a") for k in "abc"], "floor": 1 / 3, "discount": 1e-9},
+        CONTEXTUAL | {"context_attributes": [f"a{n}" for n in range(20)]},
         {"targeting": {"$or": [{"age": {"$gte": 18}}, {"plan": {"$in": ["pro"]}}]}},
     ],
 )

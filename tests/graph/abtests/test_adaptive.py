@@ -36,15 +36,15 @@ async def start(ask: Ask, policy: str = "THOMPSON") -> None:
     assert (await ask(START, at=LONG_AGO.isoformat()))["data"]["startTest"]["errors"] == []
 
 
-async def units(services: Services, at: datetime, **converted: tuple[int, int]) -> None:
+async def units(services: Services, at: datetime, version: int = 1, **converted: tuple[int, int]) -> None:
     """Units exposed at one time, by variant: how many, and how many of them converted an hour later."""
     exposures: list[dict[str, Any]] = []
     outcomes: list[dict[str, Any]] = []
     for variant, (exposed, successes) in converted.items():
         for number in range(exposed):
             user = f"{variant}-{at:%d%H}-{number}"
-            shared = {"userId": user, "id": f"e-{user}"}
-            exposures.append(shared | {"type": "EXPOSED", "testId": "spring", "variantKey": variant, "occurredAt": at})
+            exposure = {"userId": user, "id": f"e-{user}", "type": "EXPOSED", "testId": "spring", "occurredAt": at}
+            exposures.append(exposure | {"variantKey": variant, "policyVersion": version})
             if number < successes:
                 later = at + timedelta(hours=1)
                 outcomes.append({"userId": user, "id": f"c-{user}", "type": "CONVERTED", "occurredAt": later})
@@ -92,8 +92,8 @@ async def test_three_estimators_stand_side_by_side(ask: Ask, services: Services,
         "SELECT id, 2, 'THOMPSON', 0.1, '[0.2, 0.8]', $1 FROM ab_test",
         LONG_AGO + timedelta(days=2),
     )
-    await units(services, LONG_AGO + timedelta(days=3), a=(80, 4), b=(320, 64))
-    await units(services, datetime.now(UTC) - timedelta(hours=2), a=(10, 9))  # open: not counted yet
+    await units(services, LONG_AGO + timedelta(days=3), version=2, a=(80, 4), b=(320, 64))
+    await units(services, datetime.now(UTC) - timedelta(hours=2), version=2, a=(10, 9))  # open: not counted yet
 
     adaptive = (await ask(ADAPTIVE))["data"]["test"]["adaptive"]
 

@@ -1,0 +1,89 @@
+"""What a contextual bandit decides by: a unit's context, and the model that a policy version keeps.
+
+The model is kept whole as JSON: the encoding, and each arm's posterior. With it, the floor, the coverage and the
+context that is logged with a unit, the unit's probabilities can be worked out again at any time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from engine.arrays import FloatArray
+from engine.assignment.allocation import Parts, parts
+from engine.bandits.encoding import Encoding, Feature, FeatureKind, is_number
+from engine.bandits.linear import LinearPosterior, contextual_probabilities
+
+LONGEST_TEXT = 200
+REMEMBERED = 4_096
+"""Encoded contexts whose parts are remembered: units of which the same is known are many."""
+
+type Context = Mapping[str, str | float | bool | None]
+
+
+def context_of(names: Sequence[str], attributes: Mapping[str, object]) -> dict[str, str | float | bool | None]:
+    """Return what is known of these attributes: null for what is missing, or is no number, boolean or text."""
+    return {name: _usable(attributes.get(name)) for name in names}
+
+
+def _usable(value: object) -> str | float | bool | None:
+    if isinstance(value, str):
+        text = value[:LONGEST_TEXT]
+        return text if _storable(text) else None
+    return value if isinstance(value, bool) or is_number(value) else None
+
+
+def _storable(text: str) -> bool:
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextualModel:
+    """A policy version, ready to decide."""
+
+    encoding: Encoding
+    posterior: LinearPosterior
+    floor: float
+    coverage: float = 1.0
+    _known: dict[tuple[float, ...], Parts] = field(default_factory=dict[tuple[float, ...], Parts], repr=False)
+
+    def parts(self, context: Mapping[str, object]) -> Parts:
+        """Return a unit's own parts of the line, by its context; the same for the same context, always."""
+        row = tuple(self.encoding.encode(context))
+        known = self._known.get(row)
+        if known is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[row] = parts(self.shares(np.array([row]))[0].tolist(), coverage=self.coverage)
+        return known
+
+    def shares(self, rows: FloatArray) -> FloatArray:
+        """Return the shares of encoded contexts, before they are rounded to the line: shape (n, k)."""
+        return contextual_probabilities(self.posterior, rows, floor=self.floor)
+
+
+def stored_model(encoding: Encoding, posterior: LinearPosterior) -> dict[str, Any]:
+    """Return what a policy version keeps; numbers come back from it to the last bit."""
+    return {
+        "features": [asdict(feature) for feature in encoding.features],
+        "coefficients": posterior.coefficients.tolist(),
+        "precisions": posterior.precisions.tolist(),
+    }
+
+
+def model_of(stored: Mapping[str, Any], *, floor: float, coverage: float = 1.0) -> ContextualModel:
+    """Return the model that a policy version keeps."""
+    features = [replace(Feature(**feature), kind=FeatureKind(feature["kind"])) for feature in stored["features"]]
+    posterior = LinearPosterior(
+        coefficients=np.array(stored["coefficients"], np.float64), precisions=np.array(stored["precisions"], np.float64)
+    )
+    return ContextualModel(
+        encoding=Encoding(features=tuple(features)), posterior=posterior, floor=floor, coverage=coverage
+    )
