@@ -123,7 +123,7 @@ def fit_shapes(opened: FloatArray, sent: FloatArray, *, segments: IntArray, coun
         )
         prior = means[segments]
         values = toward(values, prior + np.einsum("uij,uj->ui", covariances, answers - information * prior))
-        spread = _spread(values - prior, covariances + known[segments], scale)
+        spread = _spread(values - prior, _departure_covariances(covariances, precision, known[segments]), scale)
         variance = _segment_variance(means - common, known, precision)
         if np.abs(common - before).max() < TOLERANCE:
             break
@@ -148,6 +148,15 @@ def _means(
     common = np.linalg.inv(common_gain) @ right
     means = np.einsum("gij,gj->gi", covariances, centred + precision @ common)
     return base + common, base + means, covariances
+
+
+def _departure_covariances(covariances: FloatArray, precision: FloatArray, known: FloatArray) -> FloatArray:
+    """Return how well departures from the segment are known: at hours without a send as well as before any was made.
+
+    Given mu_g the departure is C a - (I - C P) mu_g, with C the user's covariance and P the precision of S.
+    """
+    moved = np.eye(HOURS) - covariances @ precision
+    return covariances + moved @ known @ moved.transpose(0, 2, 1)
 
 
 def _spread(departures: FloatArray, within: FloatArray, scale: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from engine.arrays import FloatArray, IntArray
@@ -18,9 +18,12 @@ from engine.errors import InvalidInput, NotEnoughData
 from engine.learning.hour_shapes import HOURS, HourShapes, fit_shapes
 from engine.levels import error_rate, two_sided_quantile
 
+type BoolArray = NDArray[np.bool_]
+
 LEAST_OPENS = 20
 USER_SHARE = 0.25
 SEGMENT_SENDS = 200
+TRIED_SHARE = 0.1
 
 
 class Evidence(StrEnum):
@@ -60,10 +63,12 @@ class SendTimeModel:
     ----------
     shapes : the fit
     segment_sends : sends to each segment it rests on: shape (g,)
+    tried : hours at which at least a tenth of an even share of all sends was made: shape (24,)
     """
 
     shapes: HourShapes
     segment_sends: FloatArray
+    tried: BoolArray
 
     def advise(
         self,
@@ -77,6 +82,9 @@ class SendTimeModel:
     ) -> list[SendTimeAdvice]:
         """Return each user's hour, never a quiet one.
 
+        An hour that was hardly ever tried is taken for no better than the mean of those that were: little is known of
+        it, and the expectation of an uncertain rate lies nearer to a half than rates do.
+
         Parameters
         ----------
         opened, sent : counts by local hour, shape (n, 24); all 0 for a user not seen before
@@ -89,7 +97,7 @@ class SendTimeModel:
         places = _segments(segments, len(opens), len(self.segment_sends), unknown=True)
         allowed = _allowed(quiet, within)
         logits, covariances = self._extended().users(opens, sends, segments=places)
-        rates = expected_rates(logits, np.diagonal(covariances, axis1=1, axis2=2))
+        rates = _sober(expected_rates(logits, np.diagonal(covariances, axis1=1, axis2=2)), self.tried)
         hours = best_hours(rates, allowed=allowed, within=within)
         user_shares = self._user_shares(covariances)
         quantile = two_sided_quantile(error_rate(level))
@@ -176,6 +184,7 @@ def fit_send_times(opened: ArrayLike, sent: ArrayLike, *, segments: ArrayLike | 
     return SendTimeModel(
         shapes=fit_shapes(opens, sends, segments=places, count=count),
         segment_sends=np.bincount(places, weights=sends.sum(axis=1), minlength=count),
+        tried=sends.sum(axis=0) >= TRIED_SHARE * sends.sum() / HOURS,
     )
 
 
@@ -190,6 +199,12 @@ def best_hours(rates: FloatArray, *, allowed: ArrayLike, within: int = 0) -> Int
     """Return the allowed hour around which rates are highest: shape (n,) for rates of shape (n, 24)."""
     total = np.sum([np.roll(rates, step, axis=1) for step in range(-within, within + 1)], axis=0)
     return np.argmax(np.where(np.asarray(allowed), total, -np.inf), axis=1).astype(np.int64)
+
+
+def _sober(rates: FloatArray, tried: BoolArray) -> FloatArray:
+    """Return rates that at hours not tried are at most the mean of those that were: shape (n, 24)."""
+    mean = rates[:, tried].mean(axis=1, keepdims=True)
+    return np.where(tried, rates, np.minimum(rates, mean))
 
 
 def _shape_variance(covariances: FloatArray) -> FloatArray:

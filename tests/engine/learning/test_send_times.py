@@ -113,3 +113,21 @@ def test_arguments_out_of_range_are_refused() -> None:
     for options in ({"quiet": [24]}, {"quiet": list(range(24))}, {"within": 12}, {"level": 95.0}):
         with pytest.raises(InvalidInput):
             model.advise(opened, sent, segments=segments, **options)
+
+
+def test_hours_at_which_nothing_was_ever_sent_are_not_advised() -> None:
+    odds = np.where(np.isin(HOURS, [1, 2, 3, 4]), 0.0, 1.0) / 20
+    opened, sent, segments = log(20, odds=odds)
+    model = fit_send_times(opened, sent, segments=segments)
+    assert_allclose(model.tried, odds > 0)
+    nobody = np.zeros((3, 24))
+    advised = [*model.advise(opened, sent, segments=segments), *model.advise(nobody, nobody, segments=[0, 1, -1])]
+    assert not any(one.hour in (1, 2, 3, 4) for one in advised)
+    assert all(max(one.by_hour[1:5]) <= np.mean(np.array(one.by_hour)[model.tried]) + 1e-9 for one in advised)
+
+
+def test_how_users_differ_stays_as_believed_where_nothing_was_sent() -> None:
+    odds = np.where(np.isin(HOURS, [1, 2, 3, 4]), 0.0, 1.0) / 20
+    opened, sent, segments = log(20, odds=odds)
+    spread = np.diag(fit_send_times(opened, sent, segments=segments).shapes.spread)
+    assert spread[3] < 2 * spread[[8, 14, 20]].max()
