@@ -12,6 +12,7 @@ from app.store.models.codes import RecommendationKind
 from app.store.recommendations import Advice
 from engine.effects import IntervalEstimate
 
+HOURS = 24
 LEAST_SENDS = 500
 LEAST_CONVERTED = 20
 LEAST_LIFT = 0.05
@@ -75,7 +76,7 @@ def advise_hour(situation: Situation, hours: KnownHours | None) -> Iterator[Advi
     timed, total, margin = situation.timed, situation.measures, situation.margin
     if timed is None or hours is None or not hours.foretells or timed.sends < LEAST_SENDS:
         return
-    if min(timed.sent_rate, hours.everyone.open_probability) <= 0.0:
+    if timed.sent_rate <= 0.0:
         return
     more = _more_opens(timed, hours.everyone)
     if more.low <= 0.0 or more.point < LEAST_LIFT * timed.sent_rate:
@@ -108,9 +109,13 @@ def advise_hour(situation: Situation, hours: KnownHours | None) -> Iterator[Advi
 
 
 def _more_opens(timed: Timed, everyone: SendTimeRow) -> IntervalEstimate:
-    """Return the difference in open rates: users err each for itself, and all together as much as everyone's row."""
-    common = (everyone.high - everyone.low) / (2.0 * NORMAL_95) * timed.advised_rate / everyone.open_probability
-    spread = math.sqrt(timed.advised_variance / max(1, timed.users) + common**2)
+    """Return the difference in open rates.
+
+    Users err each for itself; all together as much as the rate at one hour of the day does, of all sends learned from.
+    """
+    rate = min(timed.advised_rate, 1.0)
+    common = rate * (1.0 - rate) / max(1.0, everyone.sends / HOURS)
+    spread = math.sqrt(timed.advised_variance / max(1, timed.users) + common)
     point = timed.advised_rate - timed.sent_rate
     return IntervalEstimate(point=point, low=point - NORMAL_95 * spread, high=point + NORMAL_95 * spread)
 

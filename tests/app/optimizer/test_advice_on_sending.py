@@ -115,7 +115,7 @@ def test_the_hour_is_advised_where_it_opens_more(situation, measures) -> None:
     [advice] = advise_hour(found, KNOWN)
     assert advice.title == "Send at each user's own hour: 50% more opens"
     more = advice.evidence["more_opens"]
-    common, own = 0.01 / 1.96, 0.05 / 1_000**0.5
+    common, own = (0.3 * 0.7 / (9_000 / 24)) ** 0.5, 0.05 / 1_000**0.5
     assert more["point"] == pytest.approx(0.1)
     assert (more["high"] - more["low"]) / 2 == pytest.approx(1.96 * (common**2 + own**2) ** 0.5, rel=1e-3)
     assert advice.gain is not None
