@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("WINNOW_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
@@ -30,6 +30,9 @@ KEY_STORED_AS = "winnow-key"
 AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+MILLISECONDS = 20_000
+
+expect.set_options(timeout=MILLISECONDS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +49,12 @@ class Demo:
     url: str
     key: str
     process: subprocess.Popen[str]
+    folder: Path
+
+    def new_key(self, role: str) -> str:
+        """Make a key of a role, as an operator does."""
+        command = [sys.executable, "-m", "app.cli", "keys", "create", "e2e", "--role", role, "--data-dir", self.folder]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -62,7 +71,7 @@ def running_demo(folder: Path, *, port: int = 0) -> Iterator[Demo]:
             for line in process.stdout:
                 said += line
                 if found := re.search(r"Look at\s+(\S+)/\n\s+Key\s+(\S+)\n", said):
-                    yield Demo(found[1], found[2], process)
+                    yield Demo(found[1], found[2], process, folder)
                     return
             pytest.fail(f"winnow demo did not start: {said}")
         finally:
@@ -131,7 +140,7 @@ async def page_at(browser: Browser, demo: Demo) -> AsyncIterator[PageAt]:
         if key is not None:
             await context.add_init_script(f"sessionStorage.setItem({KEY_STORED_AS!r}, {key!r})")
         page = await context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(MILLISECONDS)
         if strict:
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
