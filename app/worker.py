@@ -119,7 +119,7 @@ def assembled(
     training = Training(database, compute=compute, clock=clock, plan=plan_of(settings))
     requests = TrainingRequests(database, jobs=JobStore(database, broadcast), queue=queue, audit=audit, clock=clock)
     known = tasks(
-        queue,
+        queue=queue,
         reallocating=reallocating,
         upkeep=upkeep,
         training=training,

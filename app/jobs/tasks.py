@@ -27,8 +27,8 @@ type Task = Callable[[Mapping[str, Any], Told], Awaitable[Mapping[str, Any] | No
 
 
 def tasks(
-    queue: JobQueue,
     *,
+    queue: JobQueue,
     reallocating: Reallocating,
     upkeep: Upkeep,
     training: Training,
