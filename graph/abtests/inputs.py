@@ -111,9 +111,23 @@ class CreateTestInput:
         default=AllocationPolicy.FIXED, description="How traffic is shared."
     )
     floor: float | None = strawberry.field(
-        default=UNSET, description="Least share of each variant, a fraction; 0.2 / number of variants unless given."
+        default=UNSET,
+        description="Least share of each variant of a bandit, a fraction; 0.2 / number of variants unless given. The "
+        "weights are the first shares, and none may be below it.",
     )
-    reallocate_every_minutes: int | None = strawberry.field(default=60, description="How often a bandit steps.")
+    reallocate_every_minutes: int | None = strawberry.field(
+        default=60, description="How often a bandit steps, minutes; after each 2 to 5 % of the traffic is often enough."
+    )
+    discount: float | None = strawberry.field(
+        default=UNSET,
+        description="For a bandit whose variants' worth drifts: what each further policy version leaves of a unit's "
+        "weight, a fraction above 0; 0.9 halves it in 6.6 versions. Absent: nothing is forgotten.",
+    )
+    context_attributes: list[str] | None = strawberry.field(
+        default_factory=list[str],
+        description="Of CONTEXTUAL_THOMPSON, and needed there: names of the users' attributes it learns from, at most "
+        "20; numbers, booleans and texts, told by what most units have.",
+    )
     coverage: float | None = strawberry.field(default=1.0, description="Share of units in the test, a fraction.")
     seed: str | None = strawberry.field(default=UNSET, description="Seed of the hash; the key unless given.")
     targeting: JSON | None = strawberry.field(
@@ -152,6 +166,8 @@ def test_draft(given: CreateTestInput) -> TestDraft:
         allocation_policy=_or(given.allocation_policy, AllocationPolicy.FIXED),
         floor=_or(given.floor, None),
         reallocate_every_minutes=_or(given.reallocate_every_minutes, 60),
+        discount=_or(given.discount, None),
+        context_attributes=tuple(given.context_attributes or ()),
         coverage=_or(given.coverage, 1.0),
         seed=_or(given.seed, None),
         targeting=_or(given.targeting, None),

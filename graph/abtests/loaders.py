@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -153,6 +153,13 @@ async def test_allocations(
         )
         for one in tests
     ]
+
+
+@loads(types.Allocation, "model")
+async def allocation_models(context: Context, allocations: Sequence[rows.Allocated]) -> list[Any]:
+    """Load the models of policy versions, by one statement."""
+    found = await context.services.tests.models([one.id for one in allocations if one.id is not None])
+    return [None if one.id is None else found[one.id] for one in allocations]
 
 
 @loads(types.VariantPosterior, "density")

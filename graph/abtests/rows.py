@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from app.abtests.assigning import Decision
 from app.abtests.guarding import stops_of
@@ -122,6 +123,19 @@ class Allocated:
     policy: AllocationPolicy
     floor: float
     shares: list[Share]
+    seed: str
+    id: int | None = None
+    watermark: Any = None
+
+    @property
+    def as_of(self) -> datetime | None:
+        """Return up to when the step had counted."""
+        return None if self.watermark is None else datetime.fromisoformat(self.watermark["as_of"])
+
+    @property
+    def discount(self) -> float | None:
+        """Return what one more version left of a unit's weight."""
+        return None if self.watermark is None else self.watermark["discount"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +206,22 @@ def allocation(definition: TestDefinition) -> Allocated:
     if definition.allocation is not None:
         return allocated(definition, definition.allocation)
     shares = [Share(variant, variant.weight) for variant in definition.variants]
-    return Allocated(test.created_at, 0, test.allocation_policy, test.floor, shares)
+    return Allocated(test.created_at, 0, test.allocation_policy, test.floor, shares, test.seed)
 
 
 def allocated(definition: TestDefinition, row: AllocationRow) -> Allocated:
     """Return a policy version with its variants."""
     shares = [Share(*pair) for pair in zip(definition.variants, row.probabilities, strict=True)]
-    return Allocated(row.created_at, row.policy_version, row.policy, row.floor, shares)
+    return Allocated(
+        row.created_at,
+        row.policy_version,
+        row.policy,
+        row.floor,
+        shares,
+        definition.test.seed,
+        id=row.id,
+        watermark=row.watermark,
+    )
 
 
 def decided(decision: Decision) -> Decided | None:

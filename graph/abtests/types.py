@@ -230,7 +230,10 @@ class VariantShare:
     probability: float = reading("Its share, a fraction.")
 
 
-@strawberry.type(description="One policy version: the whole probability vector.")
+@strawberry.type(
+    description="One policy version: the whole probability vector, and what the step that made it knew. An assignment "
+    "keeps the version by which it was decided."
+)
 class Allocation:
     """The row is a `rows.Allocated`."""
 
@@ -238,7 +241,26 @@ class Allocation:
     policy_version: int = reading("Counts from 1; 0 is a draft's plan.")
     policy: AllocationPolicy = reading("What made it.")
     floor: float = reading("Least share of each variant, a fraction.")
-    shares: list[VariantShare] = reading("By variant.")
+    shares: list[VariantShare] = reading(
+        "By variant. Of a contextual test, where every unit has its own: the average over up to 1,000 units exposed "
+        "last before the step."
+    )
+    as_of: datetime | None = reading(
+        "Up to when the step had counted what units did, UTC; null for first shares, and for weights set by hand."
+    )
+    discount: float | None = reading(
+        "What each further version left of a unit's weight in this step, a fraction; null: nothing was forgotten."
+    )
+    seed: str = reading("Of the hash: with it and a unit's shares, its variant can be told again at any time.")
+    watermark: JSON | None = reading(
+        "What the step knew: sums by variant (units counted and open, sum of values and of their squares, micros for "
+        "money), and by policy version where older ones count less; null as `asOf`."
+    )
+    model: JSON | None = related(
+        "Of a contextual test: how contexts are encoded, and each variant's posterior (coefficients, precision). With "
+        "it, the floor and a unit's context, its shares can be told again. Null for other tests, and before a model.",
+        size=1,
+    )
 
 
 @strawberry.type(description="That a guardrail paused the test.")
@@ -282,6 +304,16 @@ class ABTest:
     allocation_policy: AllocationPolicy = _of_test("allocation_policy", "How traffic is shared.")
     minimum_detectable_effect: float | None = _of_test(
         "minimum_detectable_effect", "Smallest lift that matters, a fraction; null when not planned."
+    )
+    floor: float = _of_test("floor", "Least share of each variant of a bandit, a fraction.")
+    reallocate_every_minutes: int = _of_test("reallocate_every_minutes", "How often a bandit steps, minutes.")
+    discount: float | None = _of_test(
+        "discount",
+        "What each further policy version leaves of a unit's weight, a fraction; null: nothing is forgotten.",
+    )
+    context_attributes: list[str] = reading(
+        "Users' attributes that a contextual bandit learns from; empty for other tests.",
+        lambda row: list(row.test.context_attributes or ()),
     )
     target_sample_size: int | None = _of_test("target_sample_size", "Planned units per variant; null when not planned.")
     progress: float = related("Exposed units over planned ones, at most 1; 0 when none are planned.")
