@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from operator import attrgetter
 
 import strawberry
 
@@ -25,6 +26,21 @@ class Kind(StrEnum):
 def encode(kind: Kind, number: int) -> strawberry.ID:
     """Return the opaque id of a row."""
     return strawberry.ID(f"{kind}_{number}")
+
+
+class Identified:
+    """Reads the opaque id of a row, whose number is the attribute at `path`."""
+
+    __slots__ = ("_number", "kind", "path")
+
+    def __init__(self, kind: Kind, path: str = "id") -> None:
+        self.kind = kind
+        self.path = path
+        self._number = attrgetter(path)
+
+    def __call__(self, row: object) -> strawberry.ID:
+        """Return the id."""
+        return encode(self.kind, self._number(row))
 
 
 def decode(kind: Kind, text: str) -> int | str:

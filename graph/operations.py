@@ -127,9 +127,7 @@ def _planned(prepared: Prepared, request: Request) -> tuple[Plan, Sequence[Asked
     if prepared.plans is None:
         return None
     try:
-        selections = prepared.plans.select(request.variables)
-        plan = None if selections is None else prepared.plans.plan(selections)
-        return None if plan is None or selections is None else (plan, [step.bind(selections) for step in plan.steps])
+        return prepared.plans.ask(request.variables)
     except Exception:  # noqa: BLE001  # nothing was done yet: graphql-core comes upon the same, and says where
         return None
 

@@ -106,13 +106,15 @@ class GraphSchema(strawberry.Schema):
     ) -> None:
         if relation.load is None:
             raise TypeError(f"{path} has no loader.")
+        arguments = _definition(field).arguments
+        names = {self.config.name_converter.from_argument(one): one.python_name for one in arguments}
         convert = partial(
             _converted,
-            arguments=_definition(field).arguments,
+            arguments=arguments,
             scalar_registry=self.schema_converter.scalar_registry,
             config=self.config,
         )
-        field.extensions[LOADED] = Loaded(relation, convert, below, relation.looks_ahead)
+        field.extensions[LOADED] = Loaded(relation, convert, below, names, relation.looks_ahead)
         field.resolve = _answer if parent in self._roots() else _ready
 
     def _roots(self) -> tuple[GraphQLObjectType | None, ...]:

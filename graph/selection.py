@@ -33,12 +33,14 @@ class Loaded:
     """What the schema knows of a loaded field.
 
     `below` is the type of the objects it leads to where that has loaded fields of its own; `convert` makes the loader's
-    arguments of GraphQL's; `looks_ahead` says whether it is told what is selected below.
+    arguments of GraphQL's, whose Python names are in `names`; `looks_ahead` says whether it is told what is selected
+    below.
     """
 
     relation: Relation
     convert: Callable[[dict[str, Any]], dict[str, Any]]
     below: GraphQLObjectType | None
+    names: Mapping[str, str]
     looks_ahead: bool
 
 

@@ -85,11 +85,13 @@ class _Planting:
         return list(self._by_row.values())
 
     def plant(self, value: Any) -> Any:
+        branch = self._by_row.get(id(value))
+        if branch is not None:
+            return branch
         if value is None or isinstance(value, Exception):
             return value
         if isinstance(value, list | tuple):
-            return [self.plant(item) for item in cast("Iterable[Any]", value)]
-        branch = self._by_row.get(id(value))
-        if branch is None:
-            branch = self._by_row[id(value)] = Branch(value)
+            plant = self.plant
+            return [plant(item) for item in cast("Iterable[Any]", value)]
+        self._by_row[id(value)] = branch = Branch(value)
         return branch

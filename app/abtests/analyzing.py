@@ -89,10 +89,7 @@ class Analyzing:
         """Return what results say of totals by tests' own metrics, in one statement; of the tests, variants do."""
         found = await own_totals(self._database, list(definitions))
         as_of = self._clock.now()
-        return {
-            test_id: totals_alone(definition, found.get(test_id, {}), as_of=as_of)
-            for test_id, definition in definitions.items()
-        }
+        return {test_id: totals_alone(definition, found, as_of=as_of) for test_id, definition in definitions.items()}
 
     async def segments(self, test_ids: Sequence[int]) -> dict[int, list[str]]:
         """Return the segments in which units were exposed."""

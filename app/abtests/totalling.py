@@ -21,7 +21,7 @@ class TotalsAlone(Struct, frozen=True, kw_only=True):
 
 
 def totals_alone(definition: TestDefinition, own: Mapping[int, OwnTotals], *, as_of: datetime) -> TotalsAlone:
-    """Return the totals of a test's variants, in their order."""
+    """Return the totals of a test's variants, in their order, given totals by variant."""
     totals = [_totals(variant, own.get(variant.id)) for variant in definition.variants]
     return TotalsAlone(as_of=as_of, totals=tuple(totals))
 
@@ -32,16 +32,18 @@ def _totals(variant: VariantRow, own: OwnTotals | None) -> VariantTotals:
             variant=variant, exposed=0, converted=0, multiple_exposed=0, mean=None, standard_deviation=None
         )
     scale = MICROS if own.kind in MONEY else 1
-    mean, deviation = mean_and_deviation(own.exposed, own.value_sum, squares=own.value_squares, scale=scale)
+    squares = int(own.value_squares)
+    mean, deviation = mean_and_deviation(own.exposed, int(own.value_sum), squares=squares, scale=scale)
     return VariantTotals(
         variant=variant,
         exposed=own.exposed,
         converted=own.converted,
         multiple_exposed=own.multiple_exposed,
-        mean=_ratio(own, mean) if own.kind is MetricKind.RATIO else mean,
+        mean=_ratio(own, mean) if own.kind == MetricKind.RATIO else mean,
         standard_deviation=deviation,
     )
 
 
 def _ratio(own: OwnTotals, mean: float | None) -> float | None:
-    return mean / (own.denominator_sum / own.exposed) if mean is not None and own.denominator_sum else None
+    denominator = int(own.denominator_sum)
+    return mean / (denominator / own.exposed) if mean is not None and denominator else None

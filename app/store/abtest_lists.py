@@ -8,13 +8,13 @@ from enum import StrEnum
 from app.store.abtest_parts import WHOLE, Parts
 from app.store.abtests import (
     ALLOCATION_COLUMNS,
-    TEST_COLUMNS,
     AllocationRow,
     AnalysisRow,
     TestDefinition,
     TestStore,
     allocation_row,
     analysis_row,
+    columns_read,
 )
 from app.store.cursors import LARGEST_ID, Page, check_first, read_cursor
 from app.store.database import Database, Record
@@ -78,7 +78,7 @@ class TestLists:
         if after is not None:
             by.follow(read_cursor(after, order=by.name, kind=by.kind), conditions)
         rows = await self._database.fetch(
-            f"SELECT {TEST_COLUMNS}, {by.value} AS order_value FROM ab_test {conditions} "
+            f"SELECT {columns_read(parts)}, {by.value} AS order_value FROM ab_test {conditions} "
             f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}",
             *(*conditions.arguments, first + 1),
         )
@@ -106,7 +106,7 @@ class TestLists:
         ids, most = len(conditions.arguments) + 1, len(conditions.arguments) + 2
         rows = await self._database.fetch(
             f"SELECT page.* FROM unnest(${ids}::bigint[]) AS c(of_campaign) CROSS JOIN LATERAL ("
-            f"SELECT {TEST_COLUMNS}, NULL::text AS order_value FROM ab_test {conditions} "
+            f"SELECT {columns_read(parts)}, NULL::text AS order_value FROM ab_test {conditions} "
             f"AND campaign_id = c.of_campaign ORDER BY id DESC LIMIT ${most}) AS page",
             *(*conditions.arguments, list(dict.fromkeys(campaign_ids)), first + 1),
         )

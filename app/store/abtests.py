@@ -12,7 +12,7 @@ from app.store.database import Connection, Database, Record
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind, TestStatus
 
 
-class VariantRow(Struct, frozen=True, kw_only=True):
+class VariantRow(Struct, frozen=True):
     """One arm of a test."""
 
     id: int
@@ -25,7 +25,7 @@ class VariantRow(Struct, frozen=True, kw_only=True):
     payload: Any
 
 
-class MetricRow(Struct, frozen=True, kw_only=True):
+class MetricRow(Struct, frozen=True):
     """What a test is judged by; position 0 is the metric, the others are guardrails."""
 
     id: int
@@ -42,7 +42,7 @@ class MetricRow(Struct, frozen=True, kw_only=True):
     stops: bool
 
 
-class AllocationRow(Struct, frozen=True, kw_only=True):
+class AllocationRow(Struct, frozen=True):
     """One policy version: probabilities in the variants' order."""
 
     id: int
@@ -56,7 +56,7 @@ class AllocationRow(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class TestRow(Struct, frozen=True, kw_only=True):
+class TestRow(Struct, frozen=True):
     """A test as stored."""
 
     __test__ = False
@@ -161,13 +161,11 @@ class AnalysisRow(Struct, frozen=True, kw_only=True):
     results: Any
 
 
-TEST_COLUMNS = (
-    "id, key, name, hypothesis, status, campaign_id, confidence_level, power, minimum_detectable_effect, baseline, "
-    "target_sample_size, allocation_policy, floor, reallocate_every_minutes, discount, coverage, holdout, seed, "
-    "exclusion_group, exclusion_low, exclusion_high, targeting, context_attributes, decided_elsewhere, guardrail_stops, "
-    "winner_id, created_at, started_at, ended_at"
-)
-ALLOCATION_COLUMNS = "id, test_id, policy_version, policy, floor, probabilities, watermark, seed, created_at"
+# A row's columns are its fields, in their order: rows are made of them as they come.
+TEST_COLUMNS = ", ".join(TestRow.__struct_fields__)
+VARIANT_COLUMNS = ", ".join(VariantRow.__struct_fields__)
+METRIC_COLUMNS = ", ".join(MetricRow.__struct_fields__)
+ALLOCATION_COLUMNS = ", ".join(AllocationRow.__struct_fields__)
 SUMS = (
     "exposed",
     "multiple_exposed",
@@ -185,24 +183,40 @@ SUMS = (
 )
 
 
+_SHOWN = frozenset(
+    {
+        *("id", "key", "name", "hypothesis", "status", "campaign_id", "confidence_level", "minimum_detectable_effect"),
+        *("target_sample_size", "allocation_policy", "coverage", "holdout", "winner_id"),
+        *("created_at", "started_at", "ended_at"),
+    }
+)
+_SHOWN_COLUMNS = ", ".join(name if name in _SHOWN else f"NULL::text AS {name}" for name in TestRow.__struct_fields__)
+_TEST_WIDTH = len(TestRow.__struct_fields__)
+_STATUS, _POLICY = (TestRow.__struct_fields__.index(name) for name in ("status", "allocation_policy"))
+_STATUSES = {status.value: status for status in TestStatus}
+_POLICIES = {policy.value: policy for policy in AllocationPolicy}
+
+
+def columns_read(parts: Parts) -> str:
+    """Return what is read of a test's own row; what is not read is null."""
+    return TEST_COLUMNS if Part.PLAN in parts else _SHOWN_COLUMNS
+
+
 def _test(row: Record) -> TestRow:
-    values = dict(row)
-    values.pop("order_value", None)  # of a page
-    values["status"] = TestStatus(values["status"])
-    values["allocation_policy"] = AllocationPolicy(values["allocation_policy"])
-    return TestRow(**values)
+    values = list(row)
+    values[_STATUS] = _STATUSES[values[_STATUS]]
+    values[_POLICY] = _POLICIES[values[_POLICY]]
+    return TestRow(*values[:_TEST_WIDTH])  # after it, a page's rows have what orders them
 
 
 def _metric(row: Record) -> MetricRow:
-    values = dict(row)
-    values["kind"] = MetricKind(values["kind"])
-    values["event"] = EventType(values["event"])
-    values["denominator"] = None if values["denominator"] is None else EventType(values["denominator"])
-    return MetricRow(**values)
+    id_, test_id, key, name, position, kind, event, denominator, *rest = row
+    below = None if denominator is None else EventType(denominator)
+    return MetricRow(id_, test_id, key, name, position, MetricKind(kind), EventType(event), below, *rest)
 
 
 def _variant(row: Record) -> VariantRow:
-    return VariantRow(**dict(row))
+    return VariantRow(*row)
 
 
 def analysis_row(row: Record) -> AnalysisRow:
@@ -213,11 +227,10 @@ def analysis_row(row: Record) -> AnalysisRow:
 
 
 def allocation_row(row: Record) -> AllocationRow:
-    """Return a row of ALLOCATION_COLUMNS."""
-    values = dict(row)
-    values["policy"] = AllocationPolicy(values["policy"])
-    values["probabilities"] = tuple(cast("list[float]", values["probabilities"]))
-    return AllocationRow(**{name: values[name] for name in ALLOCATION_COLUMNS.split(", ")})
+    """Return a row that begins with ALLOCATION_COLUMNS."""
+    id_, test_id, version, policy, floor, probabilities, watermark, seed, created_at, *_ = row
+    shares = tuple(cast("list[float]", probabilities))
+    return AllocationRow(id_, test_id, version, _POLICIES[policy], floor, shares, watermark, seed, created_at)
 
 
 def _totals(row: Record) -> TotalsRow:
@@ -245,13 +258,14 @@ class TestStore:
     ) -> dict[int, TestDefinition]:
         """Return tests, in four statements at most whatever their number; in a transaction pass its connection."""
         source = connection or self._database
-        tests = await source.fetch(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = ANY($1::bigint[])", list(test_ids))
+        columns = columns_read(parts)
+        tests = await source.fetch(f"SELECT {columns} FROM ab_test WHERE id = ANY($1::bigint[])", list(test_ids))
         return await self.assembled(tests, connection, parts=parts)
 
     async def assembled(
         self, tests: Sequence[Record], connection: Connection | None = None, *, parts: Parts = WHOLE
     ) -> dict[int, TestDefinition]:
-        """Return the tests of these rows of TEST_COLUMNS, whole or with some of their parts."""
+        """Return the tests of these rows, whole or with some of their parts."""
         ids, source = [row["id"] for row in tests], connection or self._database
         variants = await source.fetch(VARIANTS, ids) if Part.VARIANTS in parts else ()
         metrics = await source.fetch(METRICS, ids) if Part.METRICS in parts else ()
@@ -392,13 +406,13 @@ async def _insert(connection: Connection, table: str, values: Mapping[str, Any],
 
 LIVE_BY_ID = "SELECT id FROM ab_test WHERE id = $1 AND status IN ('RUNNING', 'PAUSED')"
 LIVE_BY_KEY = "SELECT id FROM ab_test WHERE key = $1 AND status IN ('RUNNING', 'PAUSED')"
-VARIANTS = """
-SELECT id, test_id, key, name, position, is_control, weight, payload FROM ab_test_variant
+VARIANTS = f"""
+SELECT {VARIANT_COLUMNS} FROM ab_test_variant
 WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
 """
-METRICS = """
-SELECT id, test_id, key, name, position, kind, event, denominator, higher_is_better, window_hours, margin, stops
-FROM ab_test_metric WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
+METRICS = f"""
+SELECT {METRIC_COLUMNS} FROM ab_test_metric
+WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
 """
 NEWEST_ALLOCATIONS = f"""
 SELECT DISTINCT ON (test_id) {ALLOCATION_COLUMNS} FROM allocation

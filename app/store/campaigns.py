@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-class MerchantRow(Struct, frozen=True, kw_only=True):
+class MerchantRow(Struct, frozen=True):
     """A merchant."""
 
     id: int
@@ -39,7 +39,7 @@ class MerchantRow(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class CampaignRow(Struct, frozen=True, kw_only=True):
+class CampaignRow(Struct, frozen=True):
     """A campaign; money has two decimals, in `currency`."""
 
     id: int
@@ -97,11 +97,9 @@ class CampaignFilter:
 
 ALL_CAMPAIGNS = CampaignFilter()
 
-MERCHANT_COLUMNS = "id, key, name, category, latitude, longitude, created_at"
-CAMPAIGN_COLUMNS = (
-    "id, key, name, merchant_id, status, channels, offer_amount, currency, budget, starts_at, ends_at, targeting, "
-    "created_at, updated_at"
-)
+# A row's columns are its fields, in their order: rows are made of them as they come.
+MERCHANT_COLUMNS = ", ".join(MerchantRow.__struct_fields__)
+CAMPAIGN_COLUMNS = ", ".join(CampaignRow.__struct_fields__)
 USER_COLUMNS = (
     "id, external_id, nullif(segment, '') AS segment, timezone, attributes, latitude, longitude, created_at, updated_at"
 )
@@ -234,16 +232,14 @@ class CampaignStore:
 
 
 def merchant_row(row: Record) -> MerchantRow:
-    """Return a row of MERCHANT_COLUMNS."""
-    return MerchantRow(**{name: row[name] for name in MERCHANT_COLUMNS.split(", ")})
+    """Return a row that begins with MERCHANT_COLUMNS."""
+    return MerchantRow(*row[: len(MerchantRow.__struct_fields__)])
 
 
 def campaign_row(row: Record) -> CampaignRow:
-    """Return a row of CAMPAIGN_COLUMNS."""
-    values = {name: row[name] for name in CAMPAIGN_COLUMNS.split(", ")}
-    values["status"] = CampaignStatus(values["status"])
-    values["channels"] = tuple(map(Channel, values["channels"]))
-    return CampaignRow(**values)
+    """Return a row that begins with CAMPAIGN_COLUMNS."""
+    id_, key, name, merchant_id, status, channels, *rest = row[: len(CampaignRow.__struct_fields__)]
+    return CampaignRow(id_, key, name, merchant_id, CampaignStatus(status), tuple(map(Channel, channels)), *rest)
 
 
 def user_row(row: Record) -> UserRow:

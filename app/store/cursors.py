@@ -2,8 +2,10 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import overload
 
 import msgspec
 
@@ -28,12 +30,40 @@ class Cursor:
         return urlsafe_b64encode(msgspec.json.encode((self.order, self.value, self.id))).decode().rstrip("=")
 
 
+class Cursors(Sequence[str]):
+    """The cursors of a list's rows, written when they are looked at: few clients ask for any."""
+
+    def __init__(self, order: str, places: Sequence[tuple[CursorValue, int]]) -> None:
+        self._order = order
+        self._places = places
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        """Return a row's cursor."""
+        if isinstance(index, slice):
+            return Cursors(self._order, self._places[index])
+        value, id_ = self._places[index]
+        return str(Cursor(self._order, value, id_))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cursors) and (self._order, self._places) == (other._order, other._places)
+
+    def __hash__(self) -> int:
+        return hash((self._order, *self._places))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page[Row]:
     """A stretch of a list: its rows, an opaque cursor for each, and whether more lie on either side."""
 
     rows: tuple[Row, ...]
-    cursors: tuple[str, ...]
+    cursors: Sequence[str]
     has_next: bool
     has_previous: bool
 

@@ -15,6 +15,7 @@ from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 from app.errors import DatabaseUnavailable, IncompatibleVersion
 from app.runtime.tracing import is_tracing, span
 from app.store.orm import APP_LABEL, CONNECTION, keep_session, orm_config
+from app.store.standby import Standby
 
 OLDEST_SERVER = 15
 LATEST = "__latest__"
@@ -52,6 +53,7 @@ class Database:
         self.url = url
         self.pool = pool
         self._orm = orm
+        self._standby = Standby(pool, most=pool.get_max_size() // 2)
 
     @classmethod
     async def open(
@@ -83,6 +85,7 @@ class Database:
     async def close(self) -> None:
         """Give back all connections."""
         await self._orm.close_connections()
+        await self._standby.close()
         try:
             await asyncio.wait_for(self.pool.close(), 10)
         except TimeoutError:
@@ -121,19 +124,19 @@ class Database:
 
     async def fetch(self, query: str, *args: object) -> list[Record]:
         """Return all rows of one statement."""
-        return await self.pool.fetch(query, *args)
+        return await self._standby.run("fetch", query, *args)
 
     async def fetchrow(self, query: str, *args: object) -> Record | None:
         """Return the first row of one statement."""
-        return await self.pool.fetchrow(query, *args)
+        return await self._standby.run("fetchrow", query, *args)
 
     async def fetchval(self, query: str, *args: object) -> Any:
         """Return the first value of the first row of one statement."""
-        return await self.pool.fetchval(query, *args)
+        return await self._standby.run("fetchval", query, *args)
 
     async def execute(self, query: str, *args: object) -> str:
         """Run one statement; return what the server says of it, such as "UPDATE 3"."""
-        return await self.pool.execute(query, *args)
+        return await self._standby.run("execute", query, *args)
 
     async def executemany(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of arguments, all or none."""
@@ -148,8 +151,11 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
         """Hold one connection of the pool."""
-        async with self.pool.acquire() as connection:
+        connection = await self._standby.take()
+        try:
             yield connection
+        finally:
+            await self.pool.release(connection)
 
     @asynccontextmanager
     async def _only_migration(self) -> AsyncGenerator[None]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.errors import InvalidInput
-from app.store.cursors import Cursor, CursorValue, Page, askable
+from app.store.cursors import Cursor, Cursors, CursorValue, Page, askable
 from app.store.database import Record
 
 
@@ -79,7 +79,7 @@ def page_of[Row](
     shown = rows[:first]
     return Page(
         rows=tuple(build(row) for row in shown),
-        cursors=tuple(str(Cursor(order, row["order_value"], row["id"])) for row in shown),
+        cursors=Cursors(order, [(row["order_value"], row["id"]) for row in shown]),
         has_next=len(rows) > first,
         has_previous=after is not None,
     )

@@ -216,7 +216,7 @@ def _where(subject: _Subject, span: Span, arguments: list[object], *, only: bool
 
 
 def _measures(row: Record) -> Measures:
-    return Measures(**{name: row[name] for name in MEASURES})
+    return Measures(*row[-len(MEASURES) :])  # they come last, in this order
 
 
 def _part(row: Record) -> Part:

@@ -19,7 +19,6 @@ _NEEDED: Mapping[str, Parts] = {
     ),
     **dict.fromkeys(("variants", "control", "winner"), _VARIANTS),
     **dict.fromkeys(("metric", "guardrails"), _METRICS),
-    "allocation": frozenset({Part.VARIANTS, Part.ALLOCATION}),
 }
 _TEST, _RESULTS = "ABTest.", "TestResults."
 _TOTALS_ALONE = frozenset({"asOf", "totals", "__typename"})

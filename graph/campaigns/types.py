@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 import strawberry
@@ -14,8 +15,8 @@ from app.store.campaigns import CampaignOrder
 from app.store.models import codes
 from app.store.models.codes import CampaignStatus
 from graph.connections import Connection
-from graph.fields import Read, reading, related
-from graph.identifiers import Kind, encode
+from graph.fields import reading, related
+from graph.identifiers import Identified, Kind
 from graph.scalars import BigInt
 
 strawberry.enum(CampaignStatus, description="A campaign's place in its life.")
@@ -46,15 +47,11 @@ class Channel(Enum):
 
 
 def _id(kind: Kind) -> Any:
-    return reading("Opaque id, usable wherever an id is asked for.", lambda row: encode(kind, row.id))
+    return reading("Opaque id, usable wherever an id is asked for.", Identified(kind))
 
 
 def _measure(name: str, description: str) -> Any:
-    return reading(description, _of_measures(name))
-
-
-def _of_measures(name: str) -> Read:
-    return lambda metrics: getattr(metrics.measures, name)
+    return reading(description, attrgetter(f"measures.{name}"))
 
 
 @strawberry.type(description="Counts of a campaign's events, and the seven metrics calculated from them.")

@@ -39,6 +39,7 @@ _DAY = Leaf("type({first}) is date", names={"date": date})
 _AMOUNT = Leaf(
     "type({first}) is Decimal", "write_decimal({v})", names={"Decimal": Decimal, "write_decimal": write_decimal}
 )
+_ANY = Leaf("type({first}) is dict")
 _SCALARS = {
     "String": _TEXT,
     "ID": _TEXT,
@@ -49,6 +50,7 @@ _SCALARS = {
     "DateTime": _MOMENT,
     "Date": _DAY,
     "Decimal": _AMOUNT,
+    "JSON": _ANY,
 }
 
 

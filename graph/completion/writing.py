@@ -8,7 +8,6 @@ graphql-core would, or raises: it never judges.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from types import NoneType
 from typing import Any, cast
 
 from graphql import (
@@ -22,6 +21,7 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetails
 
 from graph.completion.leaves import Surprise, complete_by, leaf_of
+from graph.identifiers import Identified
 from graph.selection import LOADED, READER, Selected, Selections
 
 MOST_FIELDS = 2_000
@@ -46,7 +46,7 @@ class _Writer:
     def __init__(self, selections: Selections) -> None:
         self._selections = selections
         self._lines: list[str] = []
-        self._names: dict[str, Any] = {"NoneType": NoneType, "Surprise": Surprise, "surprised": _surprised}
+        self._names: dict[str, Any] = {"Surprise": Surprise, "surprised": _surprised}
         self._written: dict[object, str] = {}
         self._fields = 0
         self._values = 0
@@ -92,6 +92,8 @@ class _Writer:
             return repr(parent.name)
         if LOADED not in field.extensions and (READER not in field.extensions or field.args):
             raise NotCompiled
+        if isinstance(field.extensions.get(READER), Identified):
+            return source
         return self._completed(cast("Any", field).type, selected.details, source)
 
     def _completed(self, type_: Any, details: list[FieldDetails], source: str) -> str:
@@ -158,7 +160,8 @@ class _Sources:
         if path is None:
             return self._called(read)
         owner, _, name = path.rpartition(".")
-        return f"{self._owner(owner)}.{name}"
+        attribute = f"{self._owner(owner)}.{name}"
+        return f"f'{read.kind}_{{{attribute}}}'" if isinstance(read, Identified) else attribute
 
     def lines(self) -> list[str]:
         """Return the assignments that the expressions rest on."""
@@ -185,11 +188,13 @@ def _head(*, branching: bool) -> list[str]:
     # an error, or a null, has neither a row nor anything ready: asking for them raises
     if branching:
         return ["    row, ready = value.row, value.ready"]
-    return ["    if isinstance(value, (Exception, NoneType)):", "        raise Surprise"]
+    return ["    if isinstance(value, Exception) or value is None:", "        raise Surprise"]
 
 
 def _path(read: object) -> str | None:
     """Return the attributes that a reader follows, where it does nothing else."""
+    if isinstance(read, Identified):
+        return read.path
     if not isinstance(read, attrgetter):
         return None
     names = read.__reduce__()[1]

@@ -6,7 +6,7 @@ import strawberry
 
 from app.store.models.codes import JobStatus
 from graph.fields import reading
-from graph.identifiers import Kind, encode
+from graph.identifiers import Identified, Kind
 
 strawberry.enum(JobStatus, description="A job's place in its life.")
 
@@ -15,7 +15,7 @@ strawberry.enum(JobStatus, description="A job's place in its life.")
 class Job:
     """The row is an `app.store.jobs.JobRow`."""
 
-    id: strawberry.ID = reading("Opaque id.", lambda row: encode(Kind.JOB, row.id))
+    id: strawberry.ID = reading("Opaque id.", Identified(Kind.JOB))
     kind: str = reading("What is done.")
     status: JobStatus = reading("Its place in its life.")
     progress: float = reading("How much of it is done, a fraction.")

@@ -140,7 +140,7 @@ async def test_filters(store: CampaignStore, order: CampaignOrder, where: Campai
 
 async def test_a_page_of_nothing(store: CampaignStore) -> None:
     page = await store.campaign_page(0)
-    assert (page.rows, page.cursors, page.has_next) == ((), (), True)
+    assert (page.rows, list(page.cursors), page.has_next) == ((), [], True)
 
 
 async def test_a_cursor_stays_valid_when_rows_come_and_go(store: CampaignStore, clean_database: Database) -> None:
