@@ -86,7 +86,7 @@ def _affinity(
         rank=row.rank,
         distance_km=distance,
         evidence=evidence,
-        reasons=(*row.reasons, *far, *(("nothing is known of this user yet",) if cold else ())),
+        reasons=(*row.reasons, *far, *(("no visit of this user is known yet",) if cold else ())),
     )
 
 

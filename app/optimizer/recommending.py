@@ -26,7 +26,7 @@ from app.store.models.codes import Evidence
 RESPONSE_SHARE = 0.1
 PRIOR_DELIVERED = 200
 """An offer's own rate is taken with as much of all offers' rate as this many deliveries would bring."""
-UNSEEN = ("nothing is known of this user yet",)
+UNSEEN = ("no visit of this user is known yet",)
 
 type Targets = Callable[[object, UserRow], bool]
 """Port: whether a campaign's targeting is for a user."""

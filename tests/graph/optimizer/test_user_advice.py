@@ -131,7 +131,7 @@ async def test_a_new_user_gets_what_is_popular_and_near(data, learned, shops) ->
     nowhere, north = await affinities(data, "bob"), await affinities(data, "cid")
     assert (keys(nowhere, "merchant"), keys(north, "merchant")) == (["a", "b"], ["b", "a"])
     assert {one["evidence"] for one in nowhere} == {"GLOBAL"}
-    assert nowhere[0]["reasons"] == ["popular with everyone", "nothing is known of this user yet"]
+    assert nowhere[0]["reasons"] == ["popular with everyone", "no visit of this user is known yet"]
     assert north[0]["reasons"][1] == "0 m away"
     assert north[0]["score"] == 0.8
     assert north[1]["score"] == pytest.approx(1 / 3, abs=0.001)
@@ -210,7 +210,7 @@ async def test_cold_start_before_training_goes_by_conversions_and_distance(data,
     assert keys(found) == ["of-b", "of-c", "of-a"]
     assert found[0]["reasons"] == [
         "popular with everyone",
-        "nothing is known of this user yet",
+        "no visit of this user is known yet",
         "50 of 1,000 delivered converted so far",
     ]
     assert {one["evidence"] for one in found} == {"GLOBAL"}
