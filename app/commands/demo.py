@@ -20,6 +20,7 @@ from app.commands.serve import serve
 from app.commands.use_cases import lifecycle_and_analyzing
 from app.demo.experimenting import Experimenting, TestUseCases
 from app.demo.loading import EVENTS_AT_ONCE, Loading
+from app.demo.visits import PICTURES
 from app.ingestion.pipeline import Ingestion
 from app.runtime.broadcast import LocalBroadcast
 from app.runtime.clock import Clock, SystemClock
@@ -40,6 +41,10 @@ TEST = "weekend-wording"
 FOLLOW = (
     f'subscription {{ testResults(testId: "{TEST}") '
     "{ totals { variant { key } exposed converted mean } verdict { decision reasons } } }"
+)
+WATCH = (
+    f'subscription {{ allocation(testId: "{PICTURES.key}") '
+    "{ policyVersion createdAt shares { variant { key } probability } } }"
 )
 QUERY = "{ topCampaigns(by: ROI, first: 3) { rank value campaign { name merchant { name } } } }"
 
@@ -147,6 +152,7 @@ def tell(address: str, *, settings: Settings) -> None:
         f"  Graph     {address}/graphql",
         f"  Ask       {QUERY}",
         f"  Follow    {FOLLOW}",
+        f"  Bandit    {WATCH}",
         f"  Flag      {flag_call(address, key)}",
         f"  Data in   {settings.data_dir}",
         "Live traffic comes in all the while. Ctrl-C stops everything.",

@@ -56,7 +56,7 @@ TEST_EFFECTS = (
 )
 
 
-TAPPING = {"basket": 0.10, "people": 0.13, "map": 0.08, "season": 0.17}
+TAPPING = {"basket": 0.10, "people": 0.13, "map": 0.09, "season": 0.16}
 """Probability that a visitor taps on the home screen, by its picture: what the bandit is to find out."""
 
 

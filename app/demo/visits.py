@@ -24,8 +24,8 @@ from engine.bandits.policy import ArmTotals, allocate
 from engine.bandits.thompson import BetaThompson
 
 STEP = timedelta(minutes=2)
-STEPS = 90
-VISITS_A_STEP = 15
+STEPS = 45
+VISITS_A_STEP = 10
 WINDOW_HOURS = 1
 TAPPED_AFTER = (150.0, 0.8, 3000.0)
 """Seconds from a visit to a tap at the median, spread of their logarithm, and the most: all within the window."""
