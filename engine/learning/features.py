@@ -35,6 +35,8 @@ FEATURES = (
     "hour_fit",
     "segment_response",
 )
+RISING = ("merchant_affinity", "hour_fit", "segment_response")
+"""Rates of what the send hopes for, as seen before: with them the probability of a response does not fall."""
 LOOK_BACK_DAYS = 90.0
 OUTCOME_DAYS = 3.0
 HALF_LIFE_DAYS = 60.0

@@ -5,6 +5,7 @@ which keeps 100,000 rows to seconds. Boosting runs on one thread: its threads wa
 take many times as long.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -25,7 +26,9 @@ class Learner(StrEnum):
     GRADIENT_BOOSTING = "GRADIENT_BOOSTING"
 
 
-def fit_learner(learner: Learner, rows: FloatArray, outcomes: FloatArray, *, seed: int, jobs: int) -> Any:
+def fit_learner(
+    learner: Learner, rows: FloatArray, outcomes: FloatArray, *, seed: int, jobs: int, rising: Sequence[int] = ()
+) -> Any:
     """Return scikit-learn's estimator of the probability of an outcome.
 
     Parameters
@@ -35,14 +38,15 @@ def fit_learner(learner: Learner, rows: FloatArray, outcomes: FloatArray, *, see
     outcomes : 0 or 1, shape (n,), both of them among them
     seed : of the forest's draws
     jobs : the forest's threads, at least 1
+    rising : places of features with which the probability must not fall
 
     Returns
     -------
     RandomForestRegressor, or HistGradientBoostingClassifier
     """
     if learner is Learner.RANDOM_FOREST:
-        return fit_forest(rows, outcomes, seed=seed, jobs=jobs)
-    return _fit_boosting(rows, outcomes, seed=seed)
+        return fit_forest(rows, outcomes, seed=seed, jobs=jobs, rising=rising)
+    return _fit_boosting(rows, outcomes, seed=seed, rising=rising)
 
 
 def predict_learner(learner: Learner, estimator: Any, rows: FloatArray) -> FloatArray:
@@ -55,7 +59,15 @@ def predict_learner(learner: Learner, estimator: Any, rows: FloatArray) -> Float
         return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
 
 
-def fit_forest(rows: FloatArray, targets: FloatArray, *, seed: int, jobs: int, leaf: int | None = None) -> Any:
+def fit_forest(
+    rows: FloatArray,
+    targets: FloatArray,
+    *,
+    seed: int,
+    jobs: int,
+    leaf: int | None = None,
+    rising: Sequence[int] = (),
+) -> Any:
     """Return a RandomForestRegressor of the mean of any targets, shape (n,), given rows of shape (n, d)."""
     import sklearn.ensemble as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
@@ -66,11 +78,12 @@ def fit_forest(rows: FloatArray, targets: FloatArray, *, seed: int, jobs: int, l
         max_features=0.5,
         max_samples=min(len(rows), FOREST_SAMPLES),
         n_jobs=jobs,
+        monotonic_cst=_directions(rows.shape[1], rising),
         random_state=seed,
     ).fit(rows, targets)
 
 
-def _fit_boosting(rows: FloatArray, outcomes: FloatArray, *, seed: int) -> Any:
+def _fit_boosting(rows: FloatArray, outcomes: FloatArray, *, seed: int, rising: Sequence[int]) -> Any:
     import sklearn.ensemble as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     ensemble: Any = untyped
@@ -80,10 +93,15 @@ def _fit_boosting(rows: FloatArray, outcomes: FloatArray, *, seed: int) -> Any:
         max_leaf_nodes=15,
         min_samples_leaf=_leaf(len(rows)),
         early_stopping=False,
+        monotonic_cst=_directions(rows.shape[1], rising),
         random_state=seed,
     )
     with _one_thread():
         return estimator.fit(rows, outcomes)
+
+
+def _directions(columns: int, rising: Sequence[int]) -> list[int] | None:
+    return [int(column in rising) for column in range(columns)] if rising else None
 
 
 def _leaf(rows: int) -> int:

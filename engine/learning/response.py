@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from engine.arrays import FloatArray, IntArray
 from engine.errors import InvalidInput, NotEnoughData
-from engine.learning.features import FEATURES, OUTCOME_DAYS
+from engine.learning.features import FEATURES, OUTCOME_DAYS, RISING
 from engine.learning.learners import Learner, fit_learner, predict_learner
 from engine.learning.scoring import Scores, score
 
@@ -111,6 +111,7 @@ def fit_response(
     *,
     days: ArrayLike,
     names: Sequence[str] = FEATURES,
+    rising: Sequence[str] = RISING,
     held_out: float = 0.2,
     gap: float = OUTCOME_DAYS,
     seed: int = 0,
@@ -124,6 +125,7 @@ def fit_response(
     responded : whether the send was answered in time, 0 or 1, shape (n,)
     days : of the sends, shape (n,)
     names : of the features, d of them
+    rising : those with which the probability must not fall; names that are not among the features do not count
     held_out : share of the rows, the latest, on which the learners are judged, in (0, 0.5]
     gap : days an outcome takes to be known: rows so close before the split are not learnt from, at least 0
     seed : of the forest's draws and the shuffles
@@ -140,13 +142,11 @@ def fit_response(
     early, late, split_day = split_by_time(when, held_out=held_out, gap=gap)
     _check_outcomes(outcomes[early], outcomes[late])
     labels = tuple(names)
-    contest = [
-        _candidate(learner, rows, outcomes, early=early, late=late, names=labels, seed=seed, jobs=jobs)
-        for learner in Learner
-    ]
+    fitting = _Fitting(names=labels, rising=tuple(labels.index(n) for n in rising if n in labels), seed=seed, jobs=jobs)
+    contest = [_candidate(learner, rows, outcomes, early=early, late=late, fitting=fitting) for learner in Learner]
     active, challenger = sorted(contest, key=lambda candidate: candidate.scores.log_loss)
     return ResponseFit(
-        model=_fitted(active.learner, rows, outcomes, names=labels, seed=seed, jobs=jobs),
+        model=fitting.fitted(active.learner, rows, outcomes),
         active=active,
         challenger=challenger,
         split_day=split_day,
@@ -176,33 +176,32 @@ def split_by_time(days: ArrayLike, *, held_out: float = 0.2, gap: float = 0.0) -
     return early.astype(np.int64), late.astype(np.int64), split
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fitting:
+    """How learners are fitted, all alike."""
+
+    names: tuple[str, ...]
+    rising: tuple[int, ...]
+    seed: int
+    jobs: int
+
+    def fitted(self, learner: Learner, rows: FloatArray, outcomes: FloatArray) -> ResponseModel:
+        estimator = fit_learner(learner, rows, outcomes, seed=self.seed, jobs=self.jobs, rising=self.rising)
+        return ResponseModel(learner=learner, estimator=estimator, names=self.names)
+
+
 def _candidate(
-    learner: Learner,
-    rows: FloatArray,
-    outcomes: FloatArray,
-    *,
-    early: IntArray,
-    late: IntArray,
-    names: tuple[str, ...],
-    seed: int,
-    jobs: int,
+    learner: Learner, rows: FloatArray, outcomes: FloatArray, *, early: IntArray, late: IntArray, fitting: _Fitting
 ) -> Candidate:
     started = time.perf_counter()
-    model = _fitted(learner, rows[early], outcomes[early], names=names, seed=seed, jobs=jobs)
+    model = fitting.fitted(learner, rows[early], outcomes[early])
     seconds = time.perf_counter() - started
     return Candidate(
         learner=learner,
         scores=score(outcomes[late], model.predict(rows[late])),
-        importances=_importances(model, rows[late], outcomes[late], np.random.default_rng(seed)),
+        importances=_importances(model, rows[late], outcomes[late], np.random.default_rng(fitting.seed)),
         seconds=seconds,
     )
-
-
-def _fitted(
-    learner: Learner, rows: FloatArray, outcomes: FloatArray, *, names: tuple[str, ...], seed: int, jobs: int
-) -> ResponseModel:
-    estimator = fit_learner(learner, rows, outcomes, seed=seed, jobs=jobs)
-    return ResponseModel(learner=learner, estimator=estimator, names=names)
 
 
 def _importances(

@@ -34,6 +34,17 @@ def test_the_seed_decides() -> None:
     assert (first != other).any()
 
 
+@pytest.mark.parametrize("learner", list(Learner))
+def test_what_must_not_fall_does_not(learner: Learner) -> None:
+    features, chances = rows(count=3_000)
+    outcomes = (np.random.default_rng(2).random(len(chances)) < 1.0 - chances).astype(float)  # it does fall
+    ladder = np.column_stack([np.linspace(-3.0, 3.0, 60), np.zeros(60)])
+    free = predict_learner(learner, fit_learner(learner, features, outcomes, seed=1, jobs=1), ladder)
+    held = fit_learner(learner, features, outcomes, seed=1, jobs=1, rising=(0,))
+    assert (np.diff(free) < -1e-9).any()
+    assert (np.diff(predict_learner(learner, held, ladder)) >= -1e-9).all()
+
+
 def test_scikit_learn_waits_until_something_is_fitted() -> None:
     modules = "engine.learning.response, engine.learning.features, engine.learning.affinity"
     script = f"import sys, {modules}; print([n for n in ('sklearn', 'threadpoolctl') if n in sys.modules])"
