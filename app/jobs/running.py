@@ -10,7 +10,7 @@ import structlog
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job
 
-from app.errors import DomainError, DomainErrors
+from app.errors import DomainError, DomainErrors, Unavailable
 from app.jobs.tasks import JOB_ID, Task
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
@@ -98,7 +98,7 @@ class JobRunner:
             await self._end(attempt, JobStatus.SUCCEEDED, result=work.result())
         elif isinstance(error, Cancelled):
             await self._end(attempt, JobStatus.CANCELLED)
-        elif isinstance(error, (DomainError, DomainErrors, EngineError)) or attempt.number >= MOST_ATTEMPTS:
+        elif _is_final(error) or attempt.number >= MOST_ATTEMPTS:
             log.error("job_failed", job=attempt.job_id, kind=attempt.kind, exc_info=error)
             await self._end(attempt, JobStatus.FAILED, error=_words(error))
         else:
@@ -119,6 +119,11 @@ class JobRunner:
         error: str | None = None,
     ) -> None:
         await self._queue.end(attempt, status, result=result, error=error, at=self._clock.now())
+
+
+def _is_final(error: BaseException) -> bool:
+    """Say whether trying again cannot help: it was refused, and not for want of something that may come back."""
+    return isinstance(error, (DomainError, DomainErrors, EngineError)) and not isinstance(error, Unavailable)
 
 
 def _words(error: BaseException) -> str:

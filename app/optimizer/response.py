@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.optimizer.artefacts import from_artefact, to_artefact
+from app.optimizer.spreading import over_cluster
 from app.optimizer.threads import one_thread
 from engine.arrays import FloatArray, IntArray
 from engine.learning.features import Offers, Purchases, Sends, response_features
@@ -76,14 +77,16 @@ def learn_response(inputs: ResponseInputs, *, seed: int, threads: int) -> Learne
     Raises NotEnoughData where too few sends were answered.
     """
     asked = inputs.sends.offers.take(inputs.rows)
-    fit = fit_response(
-        _features(asked, inputs),
-        inputs.sends.answered(within=inputs.outcome_days)[inputs.rows],
-        days=asked.days,
-        gap=inputs.outcome_days,
-        seed=seed,
-        jobs=threads,
-    )
+    features = _features(asked, inputs)
+    with over_cluster():
+        fit = fit_response(
+            features,
+            inputs.sends.answered(within=inputs.outcome_days)[inputs.rows],
+            days=asked.days,
+            gap=inputs.outcome_days,
+            seed=seed,
+            jobs=threads,
+        )
     return LearnedResponse(
         artefact=to_artefact(fit.model),
         ranked=_rank(fit.model, inputs),

@@ -16,6 +16,8 @@ from app.runtime.compute import Compute, ProcessCompute
 from app.runtime.settings import Settings
 
 CONNECT_SECONDS = 10.0
+MOST_BYTES = "1 GB"
+"""Work whose arguments take more is done with a warning."""
 ATTEMPTS = 3
 """A piece of work whose worker died is given to another so often."""
 MISSING = (
@@ -47,8 +49,9 @@ class DaskCompute:
         distributed, client = _distributed(), await self._opened()
         future: Any = None
         try:
-            given = await client.scatter((args, kwargs), hash=False)
-            future = client.submit(_call, function, given, pure=False, retries=ATTEMPTS - 1)
+            with _dask_config().set({"distributed.admin.large-graph-warning-threshold": MOST_BYTES}):
+                # sent with the task, not scattered before it: what one worker holds dies with it
+                future = client.submit(_call, function, args, kwargs, pure=False, retries=ATTEMPTS - 1)
             return await future
         except (distributed.KilledWorker, distributed.client.FutureCancelledError, OSError) as error:
             await self._forget(client)
@@ -83,9 +86,14 @@ class DaskCompute:
             await client.close()
 
 
-def _call(function: Callable[..., Any], given: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
-    args, kwargs = given
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return function(*args, **kwargs)
+
+
+def _dask_config() -> Any:
+    import dask.config as untyped
+
+    return untyped
 
 
 def _distributed() -> Any:

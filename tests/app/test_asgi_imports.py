@@ -3,7 +3,21 @@
 import subprocess
 import sys
 
-HEAVY = ("pymc", "pytensor", "arviz", "nutpie", "numba", "xarray", "sklearn", "matplotlib", "pandas")
+HEAVY = (
+    "pymc",
+    "pytensor",
+    "arviz",
+    "nutpie",
+    "numba",
+    "xarray",
+    "sklearn",
+    "matplotlib",
+    "pandas",
+    "dask",
+    "distributed",
+    "joblib",
+    "skops",
+)
 
 
 def test_nothing_heavy_is_imported_where_requests_are_served() -> None:

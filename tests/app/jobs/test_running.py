@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from app.auth.auditing import Audit
 from app.auth.principals import COMMAND_LINE
-from app.errors import InvalidInput, InvalidTransition, NotFound
+from app.errors import InvalidInput, InvalidTransition, NotFound, Unavailable
 from app.jobs import running
 from app.jobs.running import JobRunner
 from app.jobs.worker import Worker, working
@@ -129,6 +129,35 @@ async def test_a_failing_job_is_tried_again_later_and_later(office: Office, monk
     assert len(times) == 4
     waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(wait >= least for wait, least in zip(waits, (0.05, 0.1, 0.2), strict=True))
+
+
+async def test_what_is_unavailable_is_tried_again_and_what_is_refused_is_not(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "FIRST_RETRY_SECONDS", 0.01)
+    tries: list[int] = []
+
+    async def dig(_arguments: Any, _told: Any) -> None:
+        tries.append(1)
+        raise Unavailable("No spade.") if len(tries) == 1 else InvalidInput("No place.")
+
+    office.tasks["dig"] = dig
+    job_id = await office.add()
+    office.work()
+    job = await office.ended(job_id)
+    assert (job.status, job.error, len(tries)) == (JobStatus.FAILED, "No place.", 2)
+
+
+async def test_a_task_is_told_which_job_it_is(office: Office) -> None:
+    async def dig(arguments: Any, _told: Any) -> dict[str, Any]:
+        return dict(arguments)
+
+    office.tasks["dig"] = dig
+    job_id = await office.add(depth=3)
+    office.work()
+    await office.ended(job_id)
+    result = await office.database.fetchval("SELECT result FROM job WHERE id = $1", job_id)
+    assert result == {"depth": 3, "job_id": job_id}
 
 
 async def test_a_job_that_never_succeeds_fails_without_telling_secrets(
