@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import affinities, offer_amounts, send_hours
+from bench import affinities, lifts, offer_amounts, responses, send_hours
 from bench.optimizer_data import DATA, Row
 
 VERDICT = {True: "yes", False: "NO", None: ""}
@@ -28,9 +28,12 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=3, help="simulated worlds of each kind")
     given = parser.parse_args()
     parts: dict[str, Callable[[], list[Row]]] = {
+        "Responses": partial(responses.rows, given.data),
+        "Lift": partial(lifts.rows, given.worlds),
         "Offer amounts": partial(offer_amounts.rows, given.data, given.worlds),
         "Send times": partial(send_hours.rows, given.data, given.worlds),
         "Merchant affinity": partial(affinities.rows, given.data),
+        "Served": predictions.rows,
     }
     for title, measure in parts.items():
         started = time.perf_counter()
