@@ -26,6 +26,8 @@ export const formatCount = numbers({ maximumFractionDigits: 0 });
 export const formatCompact = numbers({ notation: "compact", maximumSignificantDigits: 3 });
 /** 0.123 */
 export const formatNumber = numbers({ maximumSignificantDigits: 3 });
+/** 3.50 */
+export const formatTwo = numbers({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
 /** 12.3% of a fraction */
 export const formatPercent = numbers({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 /** 0.52%, for small fractions */

@@ -1,9 +1,15 @@
-import { render, screen } from "@testing-library/react";
+import { render, screen, waitFor } from "@testing-library/react";
 import { expect, it } from "vitest";
 import { BarChart, HeatMap, IntervalChart, LineChart, StackedArea } from ".";
 
 const percent = (value: number) => `${Math.round(value * 100)}%`;
-const found = (name: string) => screen.findByRole("img", { name });
+
+/** The drawing, once its width is known. */
+async function found(name: string): Promise<HTMLElement> {
+  const drawing = await screen.findByRole("img", { name });
+  await waitFor(() => expect(drawing.childElementCount).toBeGreaterThan(0));
+  return drawing;
+}
 
 it("draws a line with a gap where there is no value", async () => {
   const points = [0.1, 0.2, null, 0.3, 0.4].map((y, x) => ({ x, y }));

@@ -34,6 +34,8 @@ export interface LineChartProps extends Drawn {
   x?: "time" | "number";
   formatX?: (x: number) => string;
   formatY: (y: number) => string;
+  /** As the axis, unless given. */
+  formatHint?: (y: number) => string;
   /** Whether the y axis begins at zero; by default it does. */
   fromZero?: boolean;
   /** Widths of lines between points: "step" for what holds until the next one. */

@@ -1,4 +1,4 @@
-import { Figure, formatCount, formatMoney, formatNumber, Stat, Stats, type Table } from "@/components";
+import { Figure, formatCount, formatMoney, formatTwo, MISSING, Stat, Stats, type Table } from "@/components";
 import { BarChart } from "@/components/charts";
 import type { CampaignPageQuery } from "@/graph";
 
@@ -34,7 +34,7 @@ export function Return({ roi, currency, file }: { roi: Roi; currency: string; fi
           format={(value) => formatMoney(value, currency)}
         />
         <Stats>
-          <Stat name="Return" value={roi.roi === null ? "–" : `${formatNumber(roi.roi)}×`} note="profit over cost" />
+          <Stat name="Return" value={roi.roi === null ? MISSING : `${formatTwo(roi.roi)}×`} note="profit over cost" />
           <Stat name="Break-even" value={formatCount(roi.breakEvenConversions)} note="conversions that pay for delivery" />
         </Stats>
       </div>

@@ -24,7 +24,7 @@ export function SevenMetrics({ figures, before, currency }: SevenMetricsProps) {
         />
       ))}
       </Stats>
-      {before && <p className="muted">Changes are against the window before, of the same length.</p>}
+      {before && <p className="muted small">Changes are against the window before, of the same length.</p>}
     </div>
   );
 }

@@ -2,8 +2,9 @@ import type { UseQueryState } from "urql";
 import { Answer, Empty, Figure, formatUtcDate, formatUtcHour, Segmented, Select, Skeleton, type Table } from "@/components";
 import { LineChart, type Line } from "@/components/charts";
 import type { CampaignMetric, Interval } from "@/graph";
+import { figureColumns } from "./columns";
 import { INTERVAL_OPTIONS } from "./filters";
-import { measureOf, MEASURES, numberOf, SEVEN, write, writeBriefly, type Figures, type Measure } from "./measures";
+import { measureOf, MEASURES, numberOf, write, writeBriefly, type Figures, type Measure } from "./measures";
 
 interface TrendPoint {
   startsAt: string;
@@ -32,7 +33,7 @@ export function Trend({ result, points, before, apart, interval, metric, currenc
       title={`${measure.name} by ${interval.toLowerCase()}`}
       note="Hours, days and weeks in UTC; the last one is not over yet."
       file={file}
-      table={tableOf(points)}
+      table={tableOf(points, currency)}
       tools={
         <>
           <Select
@@ -69,7 +70,15 @@ function Drawing({ points, before, apart, measure, currency }: DrawingProps) {
   ];
   const last = points.at(-1);
   const label = `${measure.name} over time; last ${write(last ? numberOf(last.metrics, measure) : null, measure, currency)}.`;
-  return <LineChart label={label} lines={lines} height={300} formatY={(value) => writeBriefly(value, measure, currency)} />;
+  return (
+    <LineChart
+      label={label}
+      lines={lines}
+      height={300}
+      formatY={(value) => writeBriefly(value, measure, currency)}
+      formatHint={(value) => write(value, measure, currency)}
+    />
+  );
 }
 
 const pointOf = (measure: Measure, later: number) => (point: TrendPoint) => ({
@@ -80,18 +89,7 @@ const pointOf = (measure: Measure, later: number) => (point: TrendPoint) => ({
 const timeOf = ({ startsAt }: TrendPoint) =>
   startsAt.includes("T00:00") ? formatUtcDate(startsAt) : formatUtcHour(startsAt);
 
-const tableOf = (points: readonly TrendPoint[]): Table<TrendPoint> => ({
+const tableOf = (points: readonly TrendPoint[], currency: string): Table<TrendPoint> => ({
   rows: points,
-  columns: [
-    { name: "From (UTC)", value: ({ startsAt }) => startsAt, show: timeOf },
-    { name: "Sent", value: ({ metrics }) => metrics.sent, numeric: true },
-    { name: "Converted", value: ({ metrics }) => metrics.converted, numeric: true },
-    { name: "Revenue", value: ({ metrics }) => metrics.revenue, numeric: true },
-    ...SEVEN.map((measure) => ({
-      name: measure.name,
-      value: ({ metrics }: TrendPoint) => numberOf(metrics, measure),
-      show: ({ metrics }: TrendPoint) => write(numberOf(metrics, measure), measure, ""),
-      numeric: true,
-    })),
-  ],
+  columns: [{ name: "From (UTC)", value: ({ startsAt }) => startsAt, show: timeOf }, ...figureColumns(currency)],
 });

@@ -1,4 +1,4 @@
-import { formatCount, type Column } from "@/components";
+import { formatCount, formatMoney, type Column } from "@/components";
 import { numberOf, SEVEN, write, type Figures } from "./measures";
 
 interface WithFigures {
@@ -14,7 +14,12 @@ export const figureColumns = (currency: string): Column<WithFigures>[] => [
     show: ({ metrics }) => formatCount(metrics.converted),
     numeric: true,
   },
-  { name: "Revenue", value: ({ metrics }) => metrics.revenue, numeric: true },
+  {
+    name: "Revenue",
+    value: ({ metrics }) => metrics.revenue,
+    show: ({ metrics }) => formatMoney(metrics.revenue, currency),
+    numeric: true,
+  },
   ...SEVEN.map((measure) => ({
     name: measure.name,
     value: ({ metrics }: WithFigures) => numberOf(metrics, measure),

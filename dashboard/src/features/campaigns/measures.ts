@@ -5,8 +5,9 @@ import {
   formatCount,
   formatFinePercent,
   formatMoney,
-  formatNumber,
+  formatTwo,
   formatPercent,
+  MISSING,
 } from "@/components";
 import { graphql, type CampaignFiguresFragment, type CampaignMetric } from "@/graph";
 
@@ -60,7 +61,7 @@ export const SEVEN: readonly Measure[] = [
   measure("CONVERSION_RATE", "conversionRate", "Conversion rate", "fine rate", "converted of delivered"),
   measure("AVERAGE_ORDER_VALUE", "averageOrderValue", "Average order value", "money", "revenue a conversion"),
   measure("COST_PER_CONVERSION", "costPerConversion", "Cost per conversion", "money", "cash back and delivery"),
-  measure("ROI", "roi", "Return on investment", "return", "(revenue − cost) over cost"),
+  measure("ROI", "roi", "Return on investment", "return", "profit over cost"),
 ];
 
 /** The seven, and the two sums that a ranking knows beside them. */
@@ -89,7 +90,7 @@ const WRITERS: Record<Unit, (value: number | null, currency: string) => string> 
   "fine rate": (value) => formatFinePercent(value),
   money: (value, currency) => formatMoney(value, currency),
   count: (value) => formatCount(value),
-  return: (value) => (value === null ? formatNumber(value) : `${formatNumber(value)}×`),
+  return: (value) => (value === null ? MISSING : `${formatTwo(value)}×`),
 };
 
 const BRIEF_WRITERS: Partial<typeof WRITERS> = {

@@ -154,7 +154,7 @@ function References({ references = [], marks = [], plan }: LineChartProps & { pl
   );
 }
 
-function hintAt({ lines, x = "time", formatX, formatY }: LineChartProps, plan: Plan, left: number, top: number): Hint | null {
+function hintAt({ lines, x = "time", formatX, formatY, formatHint = formatY }: LineChartProps, plan: Plan, left: number, top: number): Hint | null {
   const places = lines.flatMap((line) => line.points.map((point) => point.x));
   if (places.length === 0) return null;
   const away = (place: number) => Math.abs(plan.x.at(place) + plan.left - left);
@@ -162,8 +162,8 @@ function hintAt({ lines, x = "time", formatX, formatY }: LineChartProps, plan: P
   const shown = lines.flatMap((line, index) => {
     const point = line.points.find((one) => one.x === nearest);
     if (typeof point?.y !== "number") return [];
-    const around = typeof point.low === "number" && typeof point.high === "number" ? ` (${formatY(point.low)} – ${formatY(point.high)})` : "";
-    return [{ name: line.name, value: formatY(point.y) + around, color: (line.color ?? index) % 6 }];
+    const around = typeof point.low === "number" && typeof point.high === "number" ? ` (${formatHint(point.low)} – ${formatHint(point.high)})` : "";
+    return [{ name: line.name, value: formatHint(point.y) + around, color: (line.color ?? index) % 6 }];
   });
   const title = (formatX ?? (x === "time" ? formatUtc : String))(nearest);
   return { x: plan.x.at(nearest) + plan.left, y: top, title, lines: shown };
