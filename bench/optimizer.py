@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import affinities, lifts, offer_amounts, responses, send_hours
+from bench import affinities, lifts, offer_amounts, predictions, responses, send_hours
 from bench.optimizer_data import DATA, Row
 
 VERDICT = {True: "yes", False: "NO", None: ""}
