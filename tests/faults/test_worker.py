@@ -41,11 +41,48 @@ worker.main()
 """
 
 
+STEPPING_WORKER = """
+import asyncio
+from app import worker
+from app.abtests.reallocating import Reallocating
+from app.store.policies import PolicyStore
+
+store = PolicyStore.add_versions
+
+async def slowly(self, *arguments, **given):
+    await asyncio.sleep(0.1)  # what is worked out is not stored yet
+    await store(self, *arguments, **given)
+
+PolicyStore.add_versions = slowly
+Reallocating.reallocate_due.__kwdefaults__["most"] = 10
+worker.main()
+"""
+BANDITS = (
+    """
+    INSERT INTO ab_test (key, name, status, allocation_policy, floor, reallocate_every_minutes, seed, started_at)
+    SELECT 'bandit-' || n, 'B', 'RUNNING', 'THOMPSON', 0.1, 60, 's', now() - interval '2 hours'
+    FROM generate_series(1, 200) n
+    """,
+    """
+    INSERT INTO ab_test_variant (test_id, key, name, position, is_control, weight)
+    SELECT t.id, 'v' || v, 'V' || v, v, v = 0, 0.5 FROM ab_test t, generate_series(0, 1) v
+    """,
+    """
+    INSERT INTO ab_test_metric (test_id, key, name, position, kind, event, higher_is_better, window_hours)
+    SELECT id, 'converted', 'Converted', 0, 'CONVERSION', 6, true, 1 FROM ab_test
+    """,
+    """
+    INSERT INTO allocation (test_id, policy_version, policy, floor, probabilities, created_at)
+    SELECT id, 1, allocation_policy, floor, '[0.5, 0.5]', started_at FROM ab_test
+    """,
+)
+
+
 @contextmanager
-def worker(url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process whose only task takes its time."""
+def worker(url: str, script: str = SLOW_WORKER) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process whose only task takes its time, or one that takes its time over reallocations."""
     environment = {**os.environ, "DATABASE_URL": url, "WINNOW_JOB_HEARTBEAT_SECONDS": "1", "WINNOW_LOG_FORMAT": "json"}
-    process = subprocess.Popen([sys.executable, "-c", SLOW_WORKER, url], cwd=ROOT, env=environment)
+    process = subprocess.Popen([sys.executable, "-c", script, url], cwd=ROOT, env=environment)
     try:
         yield process
     finally:
@@ -91,6 +128,41 @@ async def test_a_job_whose_worker_is_killed_is_taken_up_again_once(empty: Databa
             job = await empty.fetchrow("SELECT attempts, result, error FROM job WHERE id = $1", job_id)
             assert tuple(job) == (2, {"done": True}, None)
             await until(empty, "SELECT count(*) = 0 FROM job_queue")
+
+
+async def test_a_reallocation_that_is_killed_leaves_each_bandit_one_step(empty: Database) -> None:
+    """200 bandits in transactions of 10, two workers; the one that works is killed, most likely before it stores."""
+    for statement in BANDITS:
+        await empty.execute(statement)
+    queue = JobQueue(empty, LocalBroadcast())
+    await queue.add("reallocate", {}, once="reallocate", at=datetime.now(UTC))
+    with worker(empty.url, STEPPING_WORKER) as first:
+        await until(empty, "SELECT progress > 0.2 FROM job")
+        with worker(empty.url, STEPPING_WORKER):
+            first.kill()
+            first.wait()
+            before = await empty.fetchval("SELECT count(*) FROM allocation WHERE policy_version = 2")
+            assert 40 <= before < 200
+            await until(empty, "SELECT status = 'SUCCEEDED' FROM job ORDER BY id LIMIT 1")
+    made = "SELECT policy_version, count(*) FROM allocation GROUP BY policy_version ORDER BY policy_version"
+    assert [tuple(row) for row in await empty.fetch(made)] == [(1, 200), (2, 200)]
+    job = await empty.fetchrow("SELECT attempts, result, error FROM job ORDER BY id LIMIT 1")
+    assert tuple(job) == (2, {"tests": 200 - before}, None)
+
+
+async def test_two_workers_make_each_step_once(empty: Database) -> None:
+    """Two jobs for the same steps at once, and two workers for them: each bandit is moved by one."""
+    for statement in BANDITS:
+        await empty.execute(statement)
+    queue = JobQueue(empty, LocalBroadcast())
+    for _ in range(2):
+        await queue.add("reallocate", {}, at=datetime.now(UTC))
+    with worker(empty.url, STEPPING_WORKER), worker(empty.url, STEPPING_WORKER):
+        await until(empty, "SELECT count(*) FILTER (WHERE status = 'SUCCEEDED') >= 2 FROM job")
+    made = "SELECT policy_version, count(*) FROM allocation GROUP BY policy_version ORDER BY policy_version"
+    assert [tuple(row) for row in await empty.fetch(made)] == [(1, 200), (2, 200)]
+    results = [row["result"]["tests"] for row in await empty.fetch("SELECT result FROM job WHERE result IS NOT NULL")]
+    assert sum(results) == 200
 
 
 async def test_a_worker_that_is_told_to_stop_gives_its_job_back_at_once(empty: Database) -> None:
