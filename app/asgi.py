@@ -311,7 +311,7 @@ def _services(
             exploration=Exploration(share=settings.send_time_exploration),
         ),
         affinities=Affinities(learned, campaigns),
-        recommending=Recommending(learned, LiveOffers(database), targets=is_for, clock=clock),
+        recommending=Recommending(learned, LiveOffers(database), campaigns=campaigns, targets=is_for, clock=clock),
         training=TrainingRequests(database, jobs=jobs, queue=queue, audit=audit, clock=clock),
     )
 

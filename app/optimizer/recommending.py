@@ -13,12 +13,12 @@ Popularity is the active model's; before one is trained, conversions of the live
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.optimizer.affinities import MOST, distance_words, nearness
 from app.optimizer.distances import Place, place_of
 from app.runtime.clock import Clock
-from app.store.campaigns import CampaignRow, UserRow
+from app.store.campaigns import CampaignRow, CampaignStore, UserRow
 from app.store.learned import AffinityRow, LearnedStore, ResponseRow
 from app.store.live_offers import LiveOffer, LiveOffers
 from app.store.models.codes import Evidence
@@ -73,65 +73,80 @@ class Known:
         return words if self.own else (*words, *UNSEEN)
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A live offer with its score for a user."""
+
+    score: float
+    distance_km: float | None
+    offer: LiveOffer
+
+
 class Recommending:
     """Answers which live offers to show users."""
 
-    def __init__(self, learned: LearnedStore, offers: LiveOffers, *, targets: Targets, clock: Clock) -> None:
+    def __init__(
+        self, learned: LearnedStore, offers: LiveOffers, *, campaigns: CampaignStore, targets: Targets, clock: Clock
+    ) -> None:
         self._learned = learned
         self._offers = offers
+        self._campaigns = campaigns
         self._targets = targets
         self._clock = clock
 
     async def offers(
         self, users: Sequence[UserRow], *, first: int, place: Place | None = None
     ) -> dict[int, list[RecommendedOffer]]:
-        """Return users' best live offers, in three statements; `place` is where they are now."""
+        """Return users' best live offers, in four statements; `place` is where they are now."""
         user_ids = {user.id for user in users}
         live = await self._offers.at(self._clock.now())
         affinities = await self._learned.affinities(user_ids, MOST)
         responses = await self._learned.responses(user_ids)
         popular = _popular(affinities.get(None, ()), live)
-        return {
-            user.id: self._best(
-                user,
-                live,
-                Known(affinities.get(user.id, ()), popular, responses.get(user.id, {})),
-                place=place,
-            )[:first]
-            for user in users
-        }
+        known = {user.id: Known(affinities.get(user.id, ()), popular, responses.get(user.id, {})) for user in users}
+        best = {user.id: self._best(user, live, known[user.id], place)[:first] for user in users}
+        ids = {one.offer.campaign_id for found in best.values() for one in found}
+        campaigns = await self._campaigns.campaigns(list(ids))
+        return {user_id: _recommended(found, known[user_id], campaigns) for user_id, found in best.items()}
 
-    def _best(
-        self, user: UserRow, live: Sequence[LiveOffer], known: Known, *, place: Place | None
-    ) -> list[RecommendedOffer]:
+    def _best(self, user: UserRow, live: Sequence[LiveOffer], known: Known, place: Place | None) -> list[Scored]:
         here = place or place_of(user.latitude, user.longitude)
         counts = place is not None or not known.own
         responses = _relative(_rates(live, known.responses))
         found = [
-            _scored(offer, known, here, counts=counts, response=responses[offer.campaign.id])
+            _scored(offer, known, here, counts=counts, response=responses[offer.campaign_id])
             for offer in live
-            if self._targets(offer.campaign.targeting, user)
+            if self._targets(offer.targeting, user)
         ]
-        found.sort(key=lambda one: (-one.score, one.campaign.id))
-        return [replace(one, rank=rank) for rank, one in enumerate(found, 1)]
+        return sorted(found, key=lambda one: (-one.score, one.offer.campaign_id))
 
 
-def _scored(offer: LiveOffer, known: Known, here: Place | None, *, counts: bool, response: float) -> RecommendedOffer:
-    merchant_id, there = offer.campaign.merchant_id, place_of(offer.latitude, offer.longitude)
+def _scored(offer: LiveOffer, known: Known, here: Place | None, *, counts: bool, response: float) -> Scored:
+    there = place_of(offer.latitude, offer.longitude)
     distance = here.distance_km(there) if here and there else None
     near = nearness(distance) if here and counts else 1.0
-    return RecommendedOffer(
-        campaign=offer.campaign,
-        score=known.taste(merchant_id) * near * (1.0 - RESPONSE_SHARE + RESPONSE_SHARE * response),
-        rank=0,
-        distance_km=distance,
-        evidence=Evidence.USER if merchant_id in known.own else Evidence.GLOBAL,
-        reasons=(*known.reasons(merchant_id), *_more(offer, known, distance)),
-    )
+    score = known.taste(offer.merchant_id) * near * (1.0 - RESPONSE_SHARE + RESPONSE_SHARE * response)
+    return Scored(score, distance, offer)
+
+
+def _recommended(
+    best: Sequence[Scored], known: Known, campaigns: Mapping[int | str, CampaignRow]
+) -> list[RecommendedOffer]:
+    return [
+        RecommendedOffer(
+            campaign=campaigns[one.offer.campaign_id],
+            score=one.score,
+            rank=rank,
+            distance_km=one.distance_km,
+            evidence=Evidence.USER if one.offer.merchant_id in known.own else Evidence.GLOBAL,
+            reasons=(*known.reasons(one.offer.merchant_id), *_more(one.offer, known, one.distance_km)),
+        )
+        for rank, one in enumerate(best, 1)
+    ]
 
 
 def _more(offer: LiveOffer, known: Known, distance: float | None) -> tuple[str, ...]:
-    response = known.responses.get(offer.campaign.id)
+    response = known.responses.get(offer.campaign_id)
     far = () if distance is None else (distance_words(distance),)
     if response is not None:
         return (*far, f"{response.probability:.1%} expected to convert")
@@ -143,8 +158,7 @@ def _popular(rows: Sequence[AffinityRow], live: Sequence[LiveOffer]) -> dict[int
     scores = {row.merchant_id: row.score for row in rows}
     if not scores:
         for offer in live:
-            merchant_id = offer.campaign.merchant_id
-            scores[merchant_id] = scores.get(merchant_id, 1.0) + offer.converted
+            scores[offer.merchant_id] = scores.get(offer.merchant_id, 1.0) + offer.converted
     best = max(scores.values(), default=1.0) or 1.0
     return {merchant_id: score / best for merchant_id, score in scores.items()}
 
@@ -154,7 +168,7 @@ def _rates(live: Sequence[LiveOffer], responses: Mapping[int, ResponseRow]) -> d
     delivered, converted = sum(one.delivered for one in live), sum(one.converted for one in live)
     mean = converted / delivered if delivered else 0.0
     own = {
-        one.campaign.id: (one.converted + PRIOR_DELIVERED * mean) / (one.delivered + PRIOR_DELIVERED) for one in live
+        one.campaign_id: (one.converted + PRIOR_DELIVERED * mean) / (one.delivered + PRIOR_DELIVERED) for one in live
     }
     return own | {id_: row.probability for id_, row in responses.items() if id_ in own}
 

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.store.campaigns import CAMPAIGN_COLUMNS, CampaignRow, campaign_row
 from app.store.database import Database
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LiveOffer:
-    """A campaign that can be sent now, where its merchant is, and what came of it so far."""
+    """A campaign that can be sent now: whom it is for, where its merchant is, and what came of it so far."""
 
-    campaign: CampaignRow
-    merchant_name: str
+    campaign_id: int
+    merchant_id: int
+    targeting: object
     latitude: float | None
     longitude: float | None
     delivered: int
@@ -27,22 +27,11 @@ class LiveOffers:
 
     async def at(self, moment: datetime) -> list[LiveOffer]:
         """Return the offers that can be made at a moment, in one statement; a spent budget ends an offer."""
-        return [
-            LiveOffer(
-                campaign=campaign_row(row),
-                merchant_name=row["merchant_name"],
-                latitude=row["latitude"],
-                longitude=row["longitude"],
-                delivered=row["delivered"],
-                converted=row["converted"],
-            )
-            for row in await self._database.fetch(LIVE, moment)
-        ]
+        return [LiveOffer(*row) for row in await self._database.fetch(LIVE, moment)]
 
 
-_COLUMNS = ", ".join(f"c.{name}" for name in CAMPAIGN_COLUMNS.split(", "))
-LIVE = f"""
-SELECT {_COLUMNS}, m.name AS merchant_name, m.latitude, m.longitude, t.delivered, t.converted
+LIVE = """
+SELECT c.id, c.merchant_id, c.targeting, m.latitude, m.longitude, t.delivered, t.converted
 FROM campaign c
 JOIN merchant m ON m.id = c.merchant_id
 CROSS JOIN LATERAL (
