@@ -42,5 +42,5 @@ export default tseslint.config(
     ["@/features/**", "@/app/**", "**/features/**", "**/app/**"],
     "Components and the graph's client know neither features nor the shell.",
   ),
-  { files: ["build/**", "*.js"], languageOptions: { globals: globals.node } },
+  { files: ["tools/**", "*.js"], languageOptions: { globals: globals.node } },
 );
