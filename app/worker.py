@@ -8,7 +8,7 @@ import structlog
 
 from app.abtests.reallocating import Reallocating
 from app.auth.auditing import Audit
-from app.commands.use_cases import lifecycle_and_analyzing
+from app.commands.use_cases import lifecycle_and_analyzing, training_of
 from app.errors import Unavailable
 from app.jobs.running import JobRunner
 from app.jobs.schedule import appointments
@@ -17,9 +17,7 @@ from app.jobs.verdicts import verdicts_of
 from app.jobs.worker import Worker, working
 from app.operations.upkeep import Upkeep
 from app.optimizer.advising import Advising
-from app.optimizer.courses import plan_of
 from app.optimizer.requesting import TrainingRequests
-from app.optimizer.training import Training
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.cluster import compute_of
@@ -116,7 +114,7 @@ def assembled(
         clock=clock,
     )
     upkeep = Upkeep(database, clock=clock, keep_months=settings.keep_event_months)
-    training = Training(database, compute=compute, clock=clock, plan=plan_of(settings))
+    training = training_of(database, compute=compute, clock=clock, settings=settings)
     requests = TrainingRequests(database, jobs=JobStore(database, broadcast), queue=queue, audit=audit, clock=clock)
     known = tasks(
         queue=queue,

@@ -7,9 +7,10 @@ from typing import Any
 
 from app.optimizer.extracting import Extract
 from app.optimizer.offers import learn_offers
-from app.optimizer.predictions import Predictions, of_affinity, of_offers, of_response, of_send_times
+from app.optimizer.predictions import Predictions, of_affinity, of_offers, of_response, of_segments, of_send_times
 from app.optimizer.preparing import offer_inputs, response_inputs, send_time_inputs, visit_inputs
 from app.optimizer.response import learn_response
+from app.optimizer.segments import rank_splits
 from app.optimizer.send_times import learn_send_times
 from app.optimizer.visits import LearnedAffinity, blocks_of_users, learn_affinity
 from app.runtime.compute import Compute
@@ -106,16 +107,18 @@ async def train_affinity(extract: Extract, plan: Plan, compute: Compute, step: S
 
 
 async def train_response(extract: Extract, plan: Plan, compute: Compute, step: Step) -> Made:
-    """Train who converts, and rank users' live campaigns."""
+    """Train who converts, and rank users' live campaigns and campaigns' segments."""
     inputs = await asyncio.to_thread(response_inputs, extract)
     await step()
     learned = await compute.run(learn_response, inputs, seed=plan.seed, threads=plan.threads)
+    segments = await asyncio.to_thread(rank_splits, extract.splits)
     return Made(
         rows=learned.rows,
         scores=learned.scores,
-        predictions=of_response(learned.ranked),
+        predictions={**of_response(learned.ranked), **of_segments(segments, at=extract.span.end)},
         importances=learned.importances,
         artefact=learned.artefact,
+        refusals=[{"campaign_id": campaign, "reason": reason} for campaign, reason in segments.refusals],
     )
 
 

@@ -1,5 +1,6 @@
 """What a training sees: sends, what came of them, purchases and visits of a window, read once for all kinds."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -8,6 +9,7 @@ import numpy as np
 
 from app.errors import NotEnoughData
 from app.optimizer.local_hours import local_hours
+from app.optimizer.segments import Split
 from app.optimizer.sends import DAY_MICROS, SendLog, send_log
 from app.store.columns import Columns
 from app.store.learning import Span, TrainedCampaign, TrainedMerchant, TrainedUser, TrainingReading, TrainingStore
@@ -33,7 +35,7 @@ class Question:
 class Extract:
     """One snapshot. `span` is the window; purchases and visits reach as far back again: what was known at its start.
 
-    `users` are those sent to, or seen, in the window.
+    `users` are those sent to, or seen, in the window; `splits` is what chance divided, campaign by campaign.
     """
 
     span: Span
@@ -45,6 +47,7 @@ class Extract:
     campaigns: dict[int, TrainedCampaign]
     merchants: dict[int, TrainedMerchant]
     segments: tuple[str, ...]
+    splits: tuple[Split, ...]
 
     @cached_property
     def user_ids(self) -> IntArray:
@@ -86,7 +89,11 @@ class Extract:
         return (micros(self.span.end) - micros(self.span.start)) / DAY_MICROS
 
 
-async def extract(store: TrainingStore, question: Question) -> Extract:
+type ReadSplits = Callable[[Span], Awaitable[Sequence[Split]]]
+"""Reads what chance divided in a window."""
+
+
+async def extract(store: TrainingStore, question: Question, *, read_splits: ReadSplits) -> Extract:
     """Read a window. Raises NotEnoughData where nothing ever happened."""
     async with store.reading() as reading:
         last = await reading.last_event_at(question.until)
@@ -94,10 +101,11 @@ async def extract(store: TrainingStore, question: Question) -> Extract:
             raise NotEnoughData(NO_EVENTS)
         end = min(question.until, last + timedelta(microseconds=1))
         span = Span(start=end - timedelta(days=question.days), end=end)
-        return await _read(reading, span, outcome_days=question.outcome_days)
+        splits = tuple(await read_splits(span))
+        return await _read(reading, span, outcome_days=question.outcome_days, splits=splits)
 
 
-async def _read(reading: TrainingReading, span: Span, *, outcome_days: float) -> Extract:
+async def _read(reading: TrainingReading, span: Span, *, outcome_days: float, splits: tuple[Split, ...]) -> Extract:
     before = Span(start=span.start - (span.end - span.start), end=span.end)
     segments = await reading.segments(span)
     sent = await reading.sends(span, segments)
@@ -118,6 +126,7 @@ async def _read(reading: TrainingReading, span: Span, *, outcome_days: float) ->
         campaigns=await reading.campaigns(span.end),
         merchants=await reading.merchants(),
         segments=tuple(segments),
+        splits=splits,
     )
 
 

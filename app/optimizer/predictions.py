@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from app.optimizer.offers import LearnedOffers, OfferRow
 from app.optimizer.response import Ranked
+from app.optimizer.segments import RankedSegments
 from app.optimizer.send_times import LearnedSendTimes, SendTimeRow
 from app.optimizer.visits import LearnedAffinity
 from app.store.model_versions import Rows
@@ -58,6 +59,15 @@ def of_response(ranked: Ranked) -> Predictions:
     users, campaigns, ranks, probabilities = (column.tolist() for column in columns)
     nothing = [None] * len(users)
     return {"campaign_response": list(zip(users, campaigns, ranks, probabilities, nothing, strict=True))}
+
+
+def of_segments(ranked: RankedSegments, *, at: datetime) -> Predictions:
+    """Return the segments of campaigns in which they are told apart."""
+    rows = [
+        (row.campaign_id, row.segment, row.rank, row.lift, row.low, row.high, list(row.reasons), at)
+        for row in ranked.rows
+    ]
+    return {"segment_rank": rows}
 
 
 def _money(value: float) -> Decimal:

@@ -18,10 +18,12 @@ from app.errors import NotEnoughData, Unavailable
 from app.optimizer.artefacts import MISSING
 from app.optimizer.courses import COURSES, Made, Plan
 from app.optimizer.extracting import Extract, Question, extract
+from app.optimizer.segments import Split, Targets, read_splits
 from app.runtime.clock import Clock
 from app.runtime.compute import Compute
 from app.store.database import Database
-from app.store.learning import TrainingStore
+from app.store.experiments import ExperimentStore
+from app.store.learning import Span, TrainingStore
 from app.store.model_versions import ModelVersions, NewVersion, VersionRow
 from app.store.models.codes import ModelKind
 from engine.errors import NotEnoughData as NotEnoughForEngine
@@ -38,10 +40,12 @@ log = structlog.get_logger(__name__)
 
 
 class Training:
-    """Trains."""
+    """Trains. `targets` tells whom a test is for: the users it holds out are found by that."""
 
-    def __init__(self, database: Database, *, compute: Compute, clock: Clock, plan: Plan) -> None:
+    def __init__(self, database: Database, *, targets: Targets, compute: Compute, clock: Clock, plan: Plan) -> None:
         self._store = TrainingStore(database)
+        self._experiments = ExperimentStore(database)
+        self._targets = targets
         self._versions = ModelVersions(database)
         self._compute = compute
         self._clock = clock
@@ -78,12 +82,21 @@ class Training:
             return {}
         await progress.reading()
         try:
-            read = await extract(self._store, self._question(until))
+            read = await extract(self._store, self._question(until), read_splits=self._splits)
         except NotEnoughData as refusal:
             return dict.fromkeys(progress.kinds, refusal.message)
         log.info("training_read", sends=len(read.sends), users=len(read.users), end=read.span.end.isoformat())
         return await together(
             {kind: self._one(kind, read, progress, job_id=job_id, activate=activate) for kind in progress.kinds}
+        )
+
+    async def _splits(self, span: Span) -> list[Split]:
+        return await read_splits(
+            self._experiments,
+            start=span.start,
+            end=span.end,
+            outcome_days=self._plan.outcome_days,
+            targets=self._targets,
         )
 
     def _question(self, until: datetime) -> Question:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from app.abtests.audiences import is_for
 from app.auth.auditing import Audit
 from app.auth.principals import COMMAND_LINE, Principal, Role
 from app.errors import DomainErrors, NotAllowed
@@ -65,7 +66,10 @@ class Shop:
 
     @property
     def training(self) -> Training:
-        return Training(self.database, compute=InlineCompute(), clock=self.clock, plan=PLAN)
+        return self.training_by(PLAN)
+
+    def training_by(self, plan: Plan) -> Training:
+        return Training(self.database, targets=is_for, compute=InlineCompute(), clock=self.clock, plan=plan)
 
     @property
     def requests(self) -> TrainingRequests:
@@ -227,7 +231,7 @@ async def test_hours_are_those_of_users_own_clocks(shop: Shop) -> None:
 async def test_no_quiet_hour_is_advised(shop: Shop) -> None:
     quiet = (5, 6, 7, 8, 9, 10)
     plan = Plan(outcome_days=3.0, threads=1, quiet=quiet)
-    training = Training(shop.database, compute=InlineCompute(), clock=shop.clock, plan=plan)
+    training = shop.training_by(plan)
     await training.train([ModelKind.SEND_TIME], told=nobody)
     assert not set(quiet) & {row["hour"] for row in await shop.database.fetch("SELECT hour FROM send_time_profile")}
 
@@ -362,7 +366,7 @@ async def test_two_at_once_make_two_versions(shop: Shop) -> None:
 
 async def test_old_versions_go_with_all_their_rows(shop: Shop) -> None:
     plan = Plan(outcome_days=3.0, keep=2)
-    training = Training(shop.database, compute=InlineCompute(), clock=shop.clock, plan=plan)
+    training = shop.training_by(plan)
     for _ in range(4):
         await training.train([ModelKind.AFFINITY], told=nobody)
     kept = await shop.database.fetch("SELECT id, version, active FROM trained_model ORDER BY version")
@@ -395,7 +399,7 @@ async def test_an_earlier_version_serves_again_and_stays_until_somebody_trains(s
 
 async def test_the_version_that_serves_is_never_dropped(shop: Shop) -> None:
     plan = Plan(outcome_days=3.0, keep=1)
-    training = Training(shop.database, compute=InlineCompute(), clock=shop.clock, plan=plan)
+    training = shop.training_by(plan)
     first = await training.train([ModelKind.AFFINITY], told=nobody)
     await training.train([ModelKind.AFFINITY], told=nobody, activate=False)
     await training.train([ModelKind.AFFINITY], told=nobody)
