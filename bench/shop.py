@@ -30,6 +30,7 @@ import numpy as np
 import uvicorn
 
 from app.runtime.clock import ManualClock
+from app.runtime.compute import InlineCompute
 from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings
 from bench.ingest import KEY, database_url
@@ -150,7 +151,8 @@ async def working(settings: Any, clock: Any) -> AsyncIterator[Mapping[str, Any]]
 
     database = await Database.open(settings.database_url.get_secret_value(), default=False)
     broadcast = await PostgresBroadcast(database).start()
-    worker, stopping = assembled(database, broadcast, clock, settings), asyncio.Event()
+    stopping = asyncio.Event()
+    worker = assembled(database, broadcast, clock, settings, compute=InlineCompute())
     task = asyncio.create_task(until(worker, stopping))
     try:
         yield worker.appointments
@@ -308,6 +310,7 @@ class Judged:
     """
 
     regret: float
+    converted: int
     versions: int
     distance: float
     careless: float
@@ -332,6 +335,7 @@ async def judge(server: Server, books: Books, world: BanditWorld) -> Judged:
     at_once = replace(world, delays=replace(world.delays, closing=0))
     return Judged(
         regret=books.regret(world),
+        converted=sum(step >= 0 for step in books.known),
         versions=len(logged),
         distance=_distance(logged, books, world),
         careless=_distance(logged, books, at_once),

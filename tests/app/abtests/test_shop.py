@@ -26,17 +26,26 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-async def figures(new_database: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+async def url(new_database: Callable[..., Any]) -> str:
+    return await new_database()
+
+
+@pytest.fixture(scope="module")
+async def figures(url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     found = tmp_path_factory.mktemp("shop") / "figures.json"
     options = {"tests": TESTS, "days": DAYS, "users": USERS, "simulated": 2_000, "json": found}
     command = [sys.executable, "-m", "bench.shop", *(f"--{name}={value}" for name, value in options.items())]
-    environment = os.environ | {"BENCH_DATABASE_URL": await new_database()}
-    shop = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    printed, _ = await shop.communicate()
-    assert shop.returncode == 0, printed.decode()
+    await printed_by(*command, BENCH_DATABASE_URL=url)
     return json.loads(found.read_text())
+
+
+async def printed_by(*command: str, **variables: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode == 0, printed.decode()
+    return printed.decode()
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -62,3 +71,23 @@ def test_a_bandit_earns_more_than_an_even_split(figures: dict[str, Any]) -> None
     assert figures["THOMPSON"]["even"] == pytest.approx(even)
     regret = np.array([one["regret"] for one in figures["THOMPSON"]["tests"]])
     assert regret.mean() + 2.6 * regret.std(ddof=1) / np.sqrt(TESTS) < even
+
+
+@pytest.mark.parametrize("policy", ["thompson", "ucb"])
+async def test_the_servers_log_can_be_replayed_by_its_key(
+    figures: dict[str, Any], url: str, tmp_path: Path, policy: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    plot, units = tmp_path / "course.png", DAYS * USERS
+    command = [sys.executable, "-m", "app.cli", "replay", "thompson-0", "--policy", policy, "--plot", str(plot)]
+    printed = await printed_by(*command, "--batch", str(USERS), DATABASE_URL=url, COLUMNS="200", TERM="dumb")
+    assert f"{policy} over {units} logged units" in printed
+    lines = (line.split("│")[1:-1] for line in printed.splitlines())
+    rows = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines if len(cells) == 4}
+    assert list(rows) == ["logged", "replayed", "IPS", "self-normalised", "doubly robust"]
+    for value, interval, count in rows.values():
+        low, high = map(float, interval.split(" to "))
+        assert 0.0 <= low <= float(value) <= high <= 1.0
+        assert 30 <= int(count) <= units
+    assert float(rows["logged"][0]) == pytest.approx(figures["THOMPSON"]["tests"][0]["converted"] / units, rel=1e-3)
+    assert plot.read_bytes().startswith(b"\x89PNG")
