@@ -33,7 +33,7 @@ export default tseslint.config(
   ...features.map((feature) =>
     forbid(
       [`src/features/${feature}/**`],
-      [...otherFeatures(feature), "../../*", "../../../**", "@/app/**"],
+      [...otherFeatures(feature), "../**", "@/app/**"],
       "A feature imports components and graph, never another feature nor the shell.",
     ),
   ),
