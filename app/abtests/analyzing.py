@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.abtests.definitions import is_contextual
 from app.abtests.lifecycle import TestLifecycle
 from app.abtests.pooling import pooled_posterior
 from app.abtests.results import Question, TestResults, Totals, compute_results
@@ -17,6 +18,7 @@ from app.runtime.clock import Clock
 from app.runtime.compute import Compute
 from app.store.abtest_parts import own_totals
 from app.store.abtests import AnalysisRow, TestDefinition, TestStore, TotalsRow
+from app.store.contexts import context_counts
 from app.store.database import Connection, Database
 from app.store.models.codes import MetricKind, TestStatus
 from engine.bayesian.results import BayesianResult
@@ -165,7 +167,9 @@ class Analyzing:
         moved = [
             test_id for test_id, one in definitions.items() if one.allocation and one.allocation.policy_version > 1
         ]
+        contextual = [test_id for test_id in moved if is_contextual(definitions[test_id])]
         counts = await self._tests.policy_counts(moved, connection) if moved else {}
+        counts |= await context_counts(connection or self._database, contextual) if contextual else {}
         return {
             test_id: _expected(counts[test_id]) if test_id in counts else definition.probabilities
             for test_id, definition in definitions.items()

@@ -9,12 +9,12 @@ import orjson
 
 from app.abtests.targeting import compile_targeting
 from app.errors import DomainError, DomainErrors, InvalidInput
+from app.store.contexts import MOST_VARIANTS
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 VARIANT_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 WEIGHT_TOLERANCE = 1e-6
-MOST_VARIANTS = 20
 MOST_GUARDRAILS = 20
 MOST_CONTEXT_ATTRIBUTES = 20
 LONGEST_ATTRIBUTE = 100

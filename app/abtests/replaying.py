@@ -64,7 +64,7 @@ async def logged_test(key: str, *, tests: TestStore, policies: PolicyStore, at: 
     units = await policies.units(found[key], at=at)
     if not units.positions:
         raise NotEnoughData("No unit's window has closed yet: replay the test later.")
-    shares = np.array([units.probabilities[version] for version in units.versions])
+    shares = np.array(units.shares)
     log = UnitLog(
         actions=np.array(units.positions, np.int64),
         rewards=np.array(units.values, np.float64) / (MICROS if metric.kind is MetricKind.REVENUE else 1),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from app.store.database import Connection
+from app.store.database import Connection, Database
 from engine.bandits.encoding import (
     FURTHEST,
     LARGEST_NUMBER,
@@ -24,6 +24,7 @@ from engine.bandits.encoding import (
 )
 from engine.bandits.linear import LinearTotals
 
+MOST_VARIANTS = 20
 MOST_TEXTS = 9
 """Texts of an attribute that may have a feature of their own."""
 
@@ -52,6 +53,16 @@ async def attribute_summaries(connection: Connection, test_id: int, names: Seque
 async def recent_contexts(connection: Connection, test_id: int, *, most: int) -> list[Mapping[str, Any]]:
     """Return the contexts of the units exposed last, at most so many."""
     return [row["context"] for row in await connection.fetch(RECENT, test_id, most)]
+
+
+async def context_counts(
+    source: Connection | Database, test_ids: Sequence[int]
+) -> dict[int, list[tuple[list[float], int]]]:
+    """Return average shares with how many exposed units had them, by units' own; by version where unknown."""
+    counts: dict[int, list[tuple[list[float], int]]] = {}
+    for row in await source.fetch(COUNTS, list(test_ids)):
+        counts.setdefault(row["test_id"], []).append((row["probabilities"], row["units"]))
+    return counts
 
 
 async def context_sums(
@@ -184,6 +195,17 @@ SELECT name, value, units FROM (
            row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, value #>> '{{}}') AS place
     FROM ({_VALUES}) v WHERE jsonb_typeof(value) = 'string' GROUP BY name, value HAVING count(*) >= $3
 ) t WHERE place <= $4 ORDER BY name, place
+"""
+_OWN = ", ".join(f"avg(probabilities[{number}])" for number in range(1, MOST_VARIANTS + 1))
+COUNTS = f"""
+SELECT test_id, array_remove(ARRAY[{_OWN}], NULL) AS probabilities, count(*) AS units FROM ab_test_assignment
+WHERE test_id = ANY($1::bigint[]) AND first_exposed_at IS NOT NULL AND probabilities IS NOT NULL GROUP BY test_id
+UNION ALL
+SELECT l.test_id, ARRAY(SELECT jsonb_array_elements_text(l.probabilities)::float8), a.units FROM allocation l JOIN (
+    SELECT test_id, policy_version, count(*) AS units FROM ab_test_assignment
+    WHERE test_id = ANY($1::bigint[]) AND first_exposed_at IS NOT NULL AND probabilities IS NULL
+    GROUP BY test_id, policy_version
+) a USING (test_id, policy_version)
 """
 RECENT = """
 SELECT context FROM ab_test_assignment WHERE test_id = $1 AND context IS NOT NULL

@@ -1,6 +1,6 @@
 """What bandits learn from, and the policy versions they make."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,13 +48,32 @@ class BatchSums:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextBatchSums(BatchSums):
+    """The same of a contextual test, whose units have probabilities p of their own: sums of 1/p, v/p and their squares.
+
+    `probabilities` are the version's average shares; `mean_inverse_shares` what its model keeps, None before there is
+    one. `left_out` are units that are in no sum, as it is not known how they were given their variant.
+    """
+
+    mean_inverse_shares: tuple[float | None, ...] | None
+    left_out: int
+    inverse: float
+    value_inverse: float
+    inverse_squares: float
+    value_inverse_squares: float
+    value_squares_inverse_squares: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedUnits:
-    """A test's units whose window has closed, in the order of their exposure: one entry a unit in each list."""
+    """A test's units whose window has closed, in the order of their exposure: one entry a unit in each list.
+
+    `shares` are the whole vector by which a unit was assigned: its own in a contextual test, else its version's.
+    """
 
     positions: Sequence[int]
     values: Sequence[int]
-    versions: Sequence[int]
-    probabilities: Mapping[int, Sequence[float]]
+    shares: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +157,18 @@ class PolicyStore:
             batches.setdefault(row["test_id"], []).append(batch)
         return batches
 
+    async def context_batches(self, test_ids: Sequence[int], *, at: datetime) -> dict[int, list[ContextBatchSums]]:
+        """Return the same of contextual tests, by each unit's own probability."""
+        batches: dict[int, list[ContextBatchSums]] = {}
+        for row in await self._database.fetch(CONTEXT_BATCHES, list(test_ids), at):
+            values = {name: value for name, value in row.items() if name != "test_id"}
+            values |= {name: int(values[name]) for name in ("value_sum", "value_squares")}
+            values["probabilities"] = tuple(values["probabilities"])
+            if values["mean_inverse_shares"] is not None:
+                values["mean_inverse_shares"] = tuple(values["mean_inverse_shares"])
+            batches.setdefault(row["test_id"], []).append(ContextBatchSums(**values))
+        return batches
+
     async def open_units(self, test_ids: Sequence[int], *, at: datetime) -> dict[int, int]:
         """Return how many exposed units of each test have a window that is still open."""
         rows = await self._database.fetch(OPEN_UNITS, list(test_ids), at)
@@ -149,11 +180,11 @@ class PolicyStore:
         versions = await self._database.fetch(
             "SELECT policy_version, probabilities FROM allocation WHERE test_id = $1", test_id
         )
+        of_version: dict[int, Sequence[float]] = {row["policy_version"]: row["probabilities"] for row in versions}
         return LoggedUnits(
             positions=[row["position"] for row in rows],
             values=[row["value"] for row in rows],
-            versions=[row["policy_version"] for row in rows],
-            probabilities={row["policy_version"]: row["probabilities"] for row in versions},
+            shares=[row["probabilities"] or of_version[row["policy_version"]] for row in rows],
         )
 
 
@@ -250,6 +281,30 @@ SELECT b.*, l.probabilities FROM (
 JOIN allocation l USING (test_id, policy_version)
 ORDER BY test_id, policy_version, variant_id
 """
+# The weights of a batch rest on contexts known before it; of its own, only that they were given their variant.
+CONTEXT_BATCHES = f"""
+WITH {_METRIC}
+SELECT b.*, l.probabilities, l.model -> 'mean_inverse_shares' AS mean_inverse_shares FROM (
+    SELECT test_id, policy_version, variant_id, count(*) FILTER (WHERE known) AS units,
+           count(*) FILTER (WHERE NOT known) AS left_out,
+           coalesce(sum(value) FILTER (WHERE known), 0) AS value_sum,
+           coalesce(sum(value::numeric * value) FILTER (WHERE known), 0) AS value_squares,
+           coalesce(sum(inverse) FILTER (WHERE known), 0) AS inverse,
+           coalesce(sum(value * inverse) FILTER (WHERE known), 0) AS value_inverse,
+           coalesce(sum(inverse * inverse) FILTER (WHERE known), 0) AS inverse_squares,
+           coalesce(sum(value * inverse * inverse) FILTER (WHERE known), 0) AS value_inverse_squares,
+           coalesce(sum((value * inverse) ^ 2) FILTER (WHERE known), 0) AS value_squares_inverse_squares
+    FROM (
+        SELECT a.test_id, a.policy_version, a.variant_id, u.value, 1 / nullif(a.probability, 0) AS inverse,
+               a.probabilities IS NOT NULL AS known
+        FROM metric m
+        JOIN ab_test_assignment a ON a.test_id = m.test_id AND a.first_exposed_at <= $2::timestamptz - m.window_length
+        JOIN unit_metric u ON u.test_id = a.test_id AND u.metric_id = m.metric_id AND u.user_id = a.user_id
+    ) unit GROUP BY test_id, policy_version, variant_id
+) b
+JOIN allocation l USING (test_id, policy_version)
+ORDER BY test_id, policy_version, variant_id
+"""
 OPEN_UNITS = f"""
 WITH {_METRIC}
 SELECT a.test_id, count(*) AS units FROM metric m
@@ -257,7 +312,7 @@ JOIN ab_test_assignment a ON a.test_id = m.test_id AND a.first_exposed_at > $2::
 GROUP BY a.test_id
 """
 UNITS = """
-SELECT v.position, u.value, a.policy_version
+SELECT v.position, u.value, a.policy_version, a.probabilities
 FROM ab_test_metric m
 JOIN ab_test_assignment a
     ON a.test_id = m.test_id AND a.first_exposed_at <= $2::timestamptz - make_interval(hours => m.window_hours)

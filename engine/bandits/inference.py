@@ -23,6 +23,7 @@ from engine.bandits.intervals import (
     difference_p_values,
     value_intervals,
 )
+from engine.bandits.propensities import InverseSums
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput, NoSupport, NotEnoughData
 from engine.levels import error_rate, two_sided_quantile
@@ -57,12 +58,14 @@ class BatchLog:
     pulls : units of each arm: the same shape
     rewards : sums of their rewards, the metric's unit: the same shape
     squared_rewards : sums of the squared rewards: the same shape
+    inverse : where each unit has probabilities of its own, the sums that know them; those above are averages then
     """
 
     probabilities: FloatArray
     pulls: FloatArray
     rewards: FloatArray
     squared_rewards: FloatArray
+    inverse: InverseSums | None = None
 
     def __post_init__(self) -> None:
         """Refuse a log that cannot be."""
@@ -71,6 +74,8 @@ class BatchLog:
             raise InvalidInput(
                 "A log needs the same shape (batches, k), k >= 2, in all its parts: pass one row a batch."
             )
+        if self.inverse is not None and self.inverse.shares.shape != self.pulls.shape:
+            raise InvalidInput("The sums by inverse propensity have another shape: pass one row a batch there, too.")
         if not (
             (self.pulls >= 0).all() and np.isfinite(self.rewards).all() and np.isfinite(self.squared_rewards).all()
         ):
@@ -211,12 +216,13 @@ def moments(
 def past_means(log: BatchLog) -> FloatArray:
     """Return each arm's mean reward in the batches before, which is what AIPW may know: shape (..., batches, k).
 
-    Until an arm has been pulled, the mean over all arms before; 0 in the first batch.
+    Until an arm has been pulled, the mean over all arms before; 0 in the first batch. Where each unit has probabilities
+    of its own, the mean is weighed by their inverse.
     """
-    pulls = _before(log.pulls)
-    rewards = _before(log.rewards)
-    everyone = np.maximum(pulls.sum(axis=-1, keepdims=True), 1.0)
-    overall = rewards.sum(axis=-1, keepdims=True) / everyone
+    everyone = np.maximum(_before(log.pulls).sum(axis=-1, keepdims=True), 1.0)
+    overall = _before(log.rewards).sum(axis=-1, keepdims=True) / everyone
+    source = log if log.inverse is None else log.inverse
+    pulls, rewards = _before(source.pulls), _before(source.rewards)
     return np.where(pulls > 0.0, rewards / np.maximum(pulls, 1e-300), overall)
 
 
@@ -248,13 +254,16 @@ def two_point_rates(log: BatchLog, floors: FloatArray | None) -> FloatArray:
 def stick_breaking_weights(log: BatchLog, rates: FloatArray) -> FloatArray:
     """Return h_t of each unit: h_t**2 n_t / e_t = r_t prod_{s < t} (1 - r_s), which add up to 1: (..., batches, k).
 
-    With constant rates they are proportional to the square root of the probability.
+    With constant rates they are proportional to the square root of the probability. Where each unit has its own,
+    1 / e_t is their mean over the contexts known before, so that no unit's weight depends on its own context: Zhan,
+    Hadad, Hirshberg and Athey (2021), "Off-policy evaluation via adaptive weighting with data from contextual bandits",
+    non-contextual weights.
     """
     rates = np.broadcast_to(rates, log.probabilities.shape)
     left = np.cumprod(1.0 - rates, axis=-2)
     left = np.concatenate([np.ones_like(left[..., :1, :]), left[..., :-1, :]], axis=-2)
     units = np.maximum(log.pulls.sum(axis=-1, keepdims=True), 1.0)
-    return np.sqrt(np.maximum(rates * left, 0.0) * log.probabilities / units)
+    return np.sqrt(np.maximum(rates * left, 0.0) * _inverse(log).shares / units)
 
 
 def _weighted(log: BatchLog, weights: FloatArray, means: FloatArray) -> Moments:
@@ -262,9 +271,9 @@ def _weighted(log: BatchLog, weights: FloatArray, means: FloatArray) -> Moments:
 
     A unit's score is Gamma_i = m_i + 1{arm i} (y - m_i) / e_i; its sums over a batch follow from the batch's totals.
     """
-    inverse = np.divide(1.0, log.probabilities, out=np.zeros_like(log.probabilities), where=log.probabilities > 0.0)
+    sums = _inverse(log)
     units = log.pulls.sum(axis=-1, keepdims=True)
-    surplus = (log.rewards - log.pulls * means) * inverse
+    surplus = sums.rewards - sums.pulls * means
     total = (weights * units).sum(axis=-2)
     if (total <= 0.0).any():
         raise NoSupport("An arm never had a chance of being assigned: raise the floor above 0 and collect more units.")
@@ -273,9 +282,17 @@ def _weighted(log: BatchLog, weights: FloatArray, means: FloatArray) -> Moments:
     scaled = weights / total[..., None, :]
     cross = np.einsum("...bi,...bj->...ij", scaled * (units * offset), scaled * offset)
     mixed = np.einsum("...bi,...bj->...ij", scaled * offset, scaled * surplus)
-    spread = log.squared_rewards - 2.0 * means * log.rewards + means**2 * log.pulls
-    own = (scaled**2 * np.maximum(spread, 0.0) * inverse**2).sum(axis=-2)
+    spread = sums.squared_rewards - 2.0 * means * sums.square_rewards + means**2 * sums.square_pulls
+    own = (scaled**2 * np.maximum(spread, 0.0)).sum(axis=-2)
     return Moments(values=values, covariances=cross + mixed + np.swapaxes(mixed, -1, -2) + _diagonal(own))
+
+
+def _inverse(log: BatchLog) -> InverseSums:
+    if log.inverse is not None:
+        return log.inverse
+    return InverseSums.of_batches(
+        log.probabilities, pulls=log.pulls, rewards=log.rewards, squared_rewards=log.squared_rewards
+    )
 
 
 def _naive(log: BatchLog) -> Moments:
@@ -289,7 +306,7 @@ def _naive(log: BatchLog) -> Moments:
 
 def _require_support(log: BatchLog) -> None:
     some = log.pulls.sum(axis=-1, keepdims=True) > 0.0
-    if ((log.probabilities == 0.0) & some).any():
+    if ((_inverse(log).shares == 0.0) & some).any():
         raise NoSupport("A batch gave an arm no chance: raise the floor above 0, or leave out the batch or the arm.")
 
 

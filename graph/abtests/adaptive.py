@@ -74,8 +74,8 @@ class AdaptiveEstimate:
     """The row is an `app.abtests.estimating.Estimated`."""
 
     estimator: AdaptiveEstimator = reading(
-        "NAIVE: the plain mean. IPW: weighed by inverse propensity, unbiased and wide. AW_AIPW: adaptively weighted, "
-        "the one whose intervals cover."
+        "NAIVE: the plain mean, biased once shares have moved. IPW: weighed by inverse propensity, unbiased and wide. "
+        "AW_AIPW: adaptively weighted, the one whose intervals cover."
     )
     values: list[AdaptiveValue] = reading("By variant; empty where `unavailable` says why.", _values)
     differences: list[AdaptiveDifference] = reading("Each treatment against the control.", _differences)
@@ -89,6 +89,10 @@ class AdaptiveResults:
 
     as_of: datetime = reading("When the log was read, UTC.")
     units: int = reading("Units counted: those whose window has closed.")
+    left_out: int = reading(
+        "Units of a contextual test left out, a count: a sender exposed them to a variant of its own choice, and with "
+        "what probability is not known."
+    )
     open_units: int = reading("Units not counted yet: those whose window is open.")
     policy_versions: int = reading("Policy versions under which they were assigned, a count.")
     estimates: list[AdaptiveEstimate] = reading("Side by side.", lambda row: list(row.estimates))
@@ -99,7 +103,8 @@ extend(
     "adaptive",
     AdaptiveResults | None,
     related(
-        "Estimates that hold although the shares followed the rewards; null for FIXED and contextual tests.",
+        "Estimates that hold although the shares followed the rewards, each unit weighed by the probability with which "
+        "it got its variant; null for FIXED tests.",
         permission=Permission.READ_TESTS,
     ),
 )

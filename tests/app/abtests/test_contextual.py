@@ -10,12 +10,17 @@ from scipy.stats import binomtest
 
 from app.abtests.contextual import LONGEST_TEXT, context_of, model_of, stored_model
 from app.abtests.drafting import MetricDraft, VariantDraft
+from app.abtests.replaying import logged_test
 from app.errors import DomainErrors
 from app.store.abtests import TestDefinition
 from app.store.contexts import Counting, attribute_summaries, context_sums
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind
+from app.store.policies import PolicyStore
+from app.store.unit_rebuilding import UnitRebuilding
 from engine.bandits.encoding import AttributeSummary, FeatureKind, learn_encoding
+from engine.bandits.inference import BatchLog, Estimator, moments
 from engine.bandits.linear import LinearTotals, fit
+from engine.bandits.propensities import InverseSums
 
 KEYS = "abc"
 THREE = tuple(VariantDraft(key=key, weight=1 / 3, is_control=key == "a") for key in KEYS)
@@ -393,3 +398,92 @@ def test_a_context_holds_texts_numbers_and_booleans() -> None:
         "e": None,
         "f": None,
     }
+
+
+# ------------------------------------------------------------------------------------------------ afterwards
+
+
+@pytest.fixture
+async def shown(process: Any, learned: TestDefinition) -> TestDefinition:
+    """A test with two policy versions of units, all windows closed."""
+    await served(process, people(500, seed=11), name="later")
+    advance(process, days=4)
+    return learned
+
+
+async def test_estimates_weigh_each_unit_by_its_own_probability(process: Any, shown: TestDefinition) -> None:
+    found = (await process.services.estimating.estimates({shown.test.id: shown}))[shown.test.id]
+    rows, values = await log(process), await unit_values(process)
+    ipw = found.estimates[1]
+    for arm, key in enumerate(KEYS):
+        scores = [(row["key"] == key) * values[row["user_id"]] / row["probability"] for row in rows]
+        assert ipw.estimates.values[arm].point == pytest.approx(np.mean(scores), rel=1e-9)
+    assert (found.units, found.policy_versions, found.left_out) == (1100, 2, 0)
+    expected = log_of_units(shown, rows, values, await model(process, shown))
+    best = moments(expected, Estimator.AW_AIPW)
+    assert [one.point for one in found.estimates[2].estimates.values] == pytest.approx(best.values.tolist(), rel=1e-9)
+    assert all(value.low < 0.27 < value.high for value in found.estimates[2].estimates.values)
+    assert "different people" in found.estimates[0].warning
+
+
+def log_of_units(definition: TestDefinition, rows: list[dict], values: dict[int, int], kept: dict) -> BatchLog:
+    """The engine's log, made unit by unit."""
+    batches = np.array([row["policy_version"] - 1 for row in rows])
+    arms = np.array([KEYS.index(row["key"]) for row in rows])
+    rewards = np.array([float(values[row["user_id"]]) for row in rows])
+    pulls, earned, shares = np.zeros((2, 3)), np.zeros((2, 3)), np.array([rows[0]["probabilities"]] * 2)
+    np.add.at(pulls, (batches, arms), 1.0)
+    np.add.at(earned, (batches, arms), rewards)
+    shares[0] = definition.control.weight
+    shares[1] = 1 / np.array(kept["mean_inverse_shares"])
+    propensities = np.array([row["probability"] for row in rows])
+    inverse = InverseSums.of_units(batches, arms, rewards=rewards, propensities=propensities, shares=shares)
+    even = np.full((2, 3), 1 / 3)
+    return BatchLog(probabilities=even, pulls=pulls, rewards=earned, squared_rewards=earned, inverse=inverse)
+
+
+async def test_units_of_which_nobody_knows_how_they_got_their_variant_are_left_out(
+    process: Any, learned: TestDefinition
+) -> None:
+    known = {"plan": "pro", "age": 41.5, "member": False}
+    chosen = (await process.assign("theirs", **known)).variant.key
+    other = next(key for key in KEYS if key != chosen)
+    await process.record({"userId": "theirs", "testId": "spring", "variantKey": other, "properties": known})
+    advance(process, days=4)
+    found = (await process.services.estimating.estimates({learned.test.id: learned}))[learned.test.id]
+    assert (found.units, found.left_out) == (600, 1)
+
+
+async def test_the_sample_ratio_is_judged_by_units_own_probabilities(process: Any, shown: TestDefinition) -> None:
+    results = (await process.services.analyzing.results({shown.test.id: shown}))[shown.test.id]
+    rows = await log(process)
+    expected = np.sum([row["probabilities"] for row in rows], axis=0)
+    assert results.sample_ratio.expected == pytest.approx(expected.tolist(), rel=1e-9)
+    assert results.sample_ratio.observed == tuple(sum(row["key"] == key for row in rows) for key in KEYS)
+    assert not results.sample_ratio.mismatch
+    # as many units, but each given the variant its like do not want: the check notices
+    await process.database.execute(
+        "UPDATE ab_test_assignment SET probabilities = ARRAY[0.98, 0.01, 0.01] WHERE policy_version = 2"
+    )
+    broken = (await process.services.analyzing.results({shown.test.id: shown}))[shown.test.id]
+    assert broken.sample_ratio.mismatch
+
+
+async def test_another_allocation_is_judged_by_units_own_probabilities(process: Any, shown: TestDefinition) -> None:
+    credit = (await process.services.crediting.credits({shown.test.id: shown}, [0.0, 1.0, 0.0]))[shown.test.id]
+    rows, values = await log(process), await unit_values(process)
+    scores = [(row["key"] == "b") * values[row["user_id"]] / row["probability"] for row in rows]
+    assert credit.ips.point == pytest.approx(np.mean(scores))
+
+
+async def test_a_replay_has_each_units_own_vector(process: Any, shown: TestDefinition) -> None:
+    found = await logged_test(
+        "spring", tests=process.services.tests, policies=PolicyStore(process.database), at=process.clock.now()
+    )
+    vectors = sorted(tuple(round(share, 6) for share in row["probabilities"]) for row in await log(process))
+    assert sorted(tuple(vector) for vector in found.log.probabilities.round(6).tolist()) == vectors
+
+
+async def test_rebuilt_from_its_events_the_log_is_the_same(process: Any, shown: TestDefinition) -> None:
+    found = await UnitRebuilding(process.database).check(shown.test.id)
+    assert set(found.values()) == {0}
