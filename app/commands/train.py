@@ -12,6 +12,7 @@ from app.commands.use_cases import training_of
 from app.errors import InvalidInput
 from app.runtime.clock import SystemClock
 from app.runtime.cluster import compute_of
+from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings
 from app.store.database import Database
 from app.store.models.codes import ModelKind
@@ -38,8 +39,13 @@ def command(
     A worker does the same when it is asked through the graph, and every night.
     """
     settings = Settings.load(
-        database_url=database_url, data_dir=data_dir, training_days=training_days, outcome_days=outcome_days
+        database_url=database_url,
+        data_dir=data_dir,
+        training_days=training_days,
+        outcome_days=outcome_days,
+        log_level="warning",
     )
+    configure_logging(settings)
     asked = [_kind(kind) for kind in kinds or ModelKind]
     at = None if until is None else until.replace(tzinfo=UTC)
     result = run_with_database(settings, lambda database: train(database, settings, asked, until=at))

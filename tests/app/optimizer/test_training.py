@@ -175,7 +175,7 @@ async def test_all_kinds_come_out_with_rows_that_name_them(shop: Shop) -> None:
     assert progress == sorted(progress)
     assert (progress[0], progress[-1]) == (0.0, 1.0)
     assert "send time: 2 of 3 steps" in [message for _, message in told]
-    assert told[-1][1].startswith("affinity: version 1.")
+    assert told[-1][1] == "response: version 1. send time: version 1. offer: version 1. affinity: version 1."
 
 
 async def test_the_amount_is_learned_from_what_was_drawn_and_the_rest_is_refused(shop: Shop) -> None:
