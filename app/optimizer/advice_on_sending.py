@@ -93,9 +93,9 @@ def advise_hour(situation: Situation, hours: KnownHours | None) -> Iterator[Advi
         rationale=(
             f"{timed.sends:,} messages to {timed.users:,} users went out at hours at which {timed.sent_rate:.1%} are"
             f" expected to be opened; at the hours advised (`sendTime`) {timed.advised_rate:.1%}:"
-            f" {more.point:.1%} more (95 % {more.low:.1%} to {more.high:.1%}).{earns} The model foretold sends that it"
-            f" had not seen with a log loss of {hours.loss:.4f}; one rate by hour for everyone does with"
-            f" {hours.loss_by_everyone:.4f}."
+            f" {100 * more.point:.1f} points more (95 % {100 * more.low:.1f} to {100 * more.high:.1f}).{earns}"
+            f" The model foretold sends that it had not seen with a log loss of {hours.loss:.4f}; one rate by hour for"
+            f" everyone does with {hours.loss_by_everyone:.4f}."
         ),
         gain=gain,
         evidence={

@@ -23,10 +23,11 @@ type Day = tuple[int, date]
 
 
 def main(folder: Path, into: Path) -> None:
-    """Write users.parquet, mailings.parquet, redemptions.parquet and purchases.parquet."""
+    """Write users.parquet, stores.parquet, mailings.parquet, redemptions.parquet and purchases.parquet."""
     into.mkdir(parents=True, exist_ok=True)
     transactions = pq.read_table(folder / "transactions.parquet")
     pq.write_table(users(folder, transactions), into / "users.parquet")
+    pq.write_table(stores(transactions), into / "stores.parquet")
     pq.write_table(mailings(folder), into / "mailings.parquet")
     pq.write_table(pa.Table.from_pylist(list(redemptions(folder, transactions))), into / "redemptions.parquet")
     pq.write_table(purchases(transactions), into / "purchases.parquet")
@@ -38,6 +39,13 @@ def users(folder: Path, transactions: pa.Table) -> pa.Table:
     return households.join(pq.read_table(folder / "demographics.parquet"), "household_id").sort_by("household_id")
 
 
+def stores(transactions: pa.Table) -> pa.Table:
+    """Return the stores in which something was bought, as merchants that run no campaign."""
+    numbers = sorted(pc.unique(transactions["store_id"]).to_pylist())
+    named = {"key": "store-{}", "name": "Store {}", "category": "grocery"}
+    return pa.table({name: [form.format(number) for number in numbers] for name, form in named.items()})
+
+
 def mailings(folder: Path) -> pa.Table:
     """Return each household of each campaign, with the day on which the campaign began."""
     described = pq.read_table(folder / "campaign_descriptions.parquet", columns=["campaign_id", "start_date"])
@@ -46,11 +54,13 @@ def mailings(folder: Path) -> pa.Table:
 
 
 def purchases(transactions: pa.Table) -> pa.Table:
-    """Return the baskets: what was paid, where, when, for how many lines."""
+    """Return the baskets: what was paid, when, for how many lines, and in which store: its number and its key."""
     keys = ["basket_id", "household_id", "store_id", "transaction_timestamp"]
     baskets = transactions.group_by(keys).aggregate([("sales_value_cents", "sum"), ("product_id", "count")])
     names = {"sales_value_cents_sum": "sales_cents", "product_id_count": "lines", "transaction_timestamp": "bought_at"}
-    return baskets.rename_columns([names.get(name, name) for name in baskets.column_names]).sort_by(
+    baskets = baskets.rename_columns([names.get(name, name) for name in baskets.column_names])
+    merchants = pa.array([f"store-{number}" for number in baskets["store_id"].to_pylist()])
+    return baskets.append_column("merchant", merchants).sort_by(
         [("bought_at", "ascending"), ("basket_id", "ascending")]
     )
 
