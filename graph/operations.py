@@ -19,7 +19,7 @@ from graph.limits import check_cost, cost_of
 from graph.live.sources import Source, find_source
 from graph.schema import GraphSchema
 from graph.selection import Asked
-from graph.trees import Branch, Grown, grow
+from graph.trees import Grown, grow_roots
 
 __all__ = ["Answer", "NotByGet", "Operations", "Request"]
 
@@ -82,9 +82,8 @@ class Operations:
         if planned is None:
             return await self._execute(prepared, request, context)
         plan, asked = planned
-        root = Branch(None)
-        await grow(context, [root], asked)
-        return _completed(plan, root.ready) or await self._execute(prepared, request, context, Grown(root.ready))
+        values = await grow_roots(context, asked)
+        return _completed(plan, values) or await self._execute(prepared, request, context, Grown(values))
 
     async def _execute(
         self, prepared: Prepared, request: Request, context: Context, root: Grown | None = None

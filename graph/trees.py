@@ -43,6 +43,23 @@ async def grow(context: Context, branches: Sequence[Branch], asked: Sequence[Ask
         await asyncio.gather(*(_grow_one(context, branches, one) for one in asked))
 
 
+async def grow_roots(context: Context, asked: Sequence[Asked]) -> dict[str, Any]:
+    """Load an operation's root fields and everything below; what cannot be loaded at all is its field's error."""
+    if len(asked) == 1:
+        return {asked[0].key: await _grow_root(context, asked[0])}
+    values = await asyncio.gather(*(_grow_root(context, one) for one in asked))
+    return {one.key: value for one, value in zip(asked, values, strict=True)}
+
+
+async def _grow_root(context: Context, asked: Asked) -> Any:
+    root = Branch(None)
+    try:
+        await _grow_one(context, [root], asked)
+    except Exception as error:  # noqa: BLE001  # raised on completion, where it has its place
+        return error
+    return root.ready[asked.key]
+
+
 async def _grow_one(context: Context, branches: Sequence[Branch], asked: Asked) -> None:
     if not branches:
         return
