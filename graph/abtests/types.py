@@ -1,6 +1,7 @@
 """What clients see of A/B tests and their results."""
 
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -13,7 +14,7 @@ from graph.abtests.enums import AllocationPolicy, Decision, FrequentistTest, Gua
 from graph.campaigns.types import Campaign
 from graph.connections import Connection
 from graph.fields import extend, reading, related
-from graph.identifiers import Kind, encode
+from graph.identifiers import Identified, Kind
 from graph.scalars import JSON, BigInt
 
 
@@ -25,7 +26,7 @@ def _of_test(name: str, description: str) -> Any:
 class Variant:
     """The row is an `app.store.abtests.VariantRow`."""
 
-    id: strawberry.ID = reading("Opaque id.", lambda row: encode(Kind.VARIANT, row.id))
+    id: strawberry.ID = reading("Opaque id.", Identified(Kind.VARIANT))
     key: str = reading("The variant's key, unique in its test.")
     name: str = reading("Name for people.")
     is_control: bool = reading("Whether the others are compared with it.")
@@ -216,7 +217,7 @@ class TestResults:
 class Analysis:
     """The row is an `app.abtests.analyzing.SavedAnalysis`."""
 
-    id: strawberry.ID = reading("Opaque id.", lambda row: encode(Kind.ANALYSIS, row.id))
+    id: strawberry.ID = reading("Opaque id.", Identified(Kind.ANALYSIS))
     created_at: datetime = reading("When it was made, UTC.")
     results: TestResults = related("As they were then.", through=attrgetter("results"))
     requested_by: str | None = reading("The key that asked; null when nobody did.")
@@ -284,13 +285,15 @@ class OffPolicyEstimate:
     refused: str | None = reading("Why the log does not tell, in words; null when it does.")
 
 
+_judged = partial(related, permission=Permission.READ_TESTS)
+"""What a test has shown: not for keys that only assign, and come to the test by what they assigned."""
+
+
 @strawberry.type(name="ABTest", description="An A/B test or a bandit.")
 class ABTest:
     """The row is an `app.store.abtests.TestDefinition`."""
 
-    id: strawberry.ID = reading(
-        "Opaque id, usable wherever an id is asked for.", lambda row: encode(Kind.TEST, row.test.id)
-    )
+    id: strawberry.ID = reading("Opaque id, usable wherever an id is asked for.", Identified(Kind.TEST, "test.id"))
     key: str = _of_test("key", "The test's slug, unique, usable as its id; its OpenFeature flag.")
     name: str = _of_test("name", "Name for people.")
     hypothesis: str | None = _of_test("hypothesis", "What is expected and why; null when not said.")
@@ -302,9 +305,6 @@ class ABTest:
     guardrails: list[Metric] = reading("What must not get worse.", lambda row: list(row.metrics[1:]))
     confidence_level: float = _of_test("confidence_level", "Of intervals and tests, a fraction.")
     allocation_policy: AllocationPolicy = _of_test("allocation_policy", "How traffic is shared.")
-    minimum_detectable_effect: float | None = _of_test(
-        "minimum_detectable_effect", "Smallest lift that matters, a fraction; null when not planned."
-    )
     floor: float = _of_test("floor", "Least share of each variant of a bandit, a fraction.")
     reallocate_every_minutes: int = _of_test("reallocate_every_minutes", "How often a bandit steps, minutes.")
     discount: float | None = _of_test(
@@ -315,19 +315,22 @@ class ABTest:
         "Users' attributes that a contextual bandit learns from; empty for other tests.",
         lambda row: list(row.test.context_attributes or ()),
     )
+    minimum_detectable_effect: float | None = _of_test(
+        "minimum_detectable_effect", "Smallest lift that matters, a fraction; null when not planned."
+    )
     target_sample_size: int | None = _of_test("target_sample_size", "Planned units per variant; null when not planned.")
-    progress: float = related("Exposed units over planned ones, at most 1; 0 when none are planned.")
+    progress: float = _judged("Exposed units over planned ones, at most 1; 0 when none are planned.")
     coverage: float = _of_test("coverage", "Share of units in the test, a fraction.")
     holdout: float = _of_test("holdout", "Share of units kept out, a fraction.")
     created_at: datetime = _of_test("created_at", "When it was created, UTC.")
     started_at: datetime | None = _of_test("started_at", "From when on exposures count, UTC; null for a draft.")
     ended_at: datetime | None = _of_test("ended_at", "When it ended, UTC; null while it has not.")
-    results: TestResults = related("Results as they stand.", permission=Permission.READ_TESTS)
-    segments: list[str] = related("Segments in which units were exposed; an empty text is none.", size=10)
-    analyses: Connection[Analysis] = related("Every saved analysis, newest first: the test's history.")
-    allocation: Allocation = related("Shares in force.", through=rows.allocation)
-    allocation_history: Connection[Allocation] = related("Every policy version, newest first.")
-    off_policy: OffPolicyEstimate = related("What another allocation would have earned.")
+    results: TestResults = _judged("Results as they stand.")
+    segments: list[str] = _judged("Segments in which units were exposed; an empty text is none.", size=10)
+    analyses: Connection[Analysis] = _judged("Every saved analysis, newest first: the test's history.")
+    allocation: Allocation = _judged("Shares in force.", through=rows.allocation)
+    allocation_history: Connection[Allocation] = _judged("Every policy version, newest first.")
+    off_policy: OffPolicyEstimate = _judged("What another allocation would have earned.")
     guardrail_stops: list[GuardrailStop] = reading(
         "Each time a guardrail paused it, oldest first; a variant is paused for once by each guardrail.", rows.stops
     )
