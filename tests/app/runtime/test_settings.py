@@ -38,14 +38,28 @@ def test_a_child_loads_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pa
         allowed_origins="https://a.example, https://b.example",
         statement_timeout_seconds=1.5,
         log_format="json",
+        quiet_hours="22, 23,0",
     )
     for name, value in child_environment(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings.load() == settings
     assert settings.allowed_origins == ("https://a.example", "https://b.example")
+    assert settings.quiet_hours == (22, 23, 0)
 
 
-@pytest.mark.parametrize(("field", "value"), [("port", 70000), ("workers", 0), ("log_format", "xml"), ("nonsense", 1)])
+UNUSABLE = [
+    ("port", 70000),
+    ("workers", 0),
+    ("log_format", "xml"),
+    ("nonsense", 1),
+    ("quiet_hours", "24"),
+    ("quiet_hours", "noon"),
+    ("quiet_hours", ",".join(map(str, range(24)))),
+    ("send_time_exploration", 1.01),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), UNUSABLE)
 def test_unusable_values_are_refused_by_name(field: str, value: object):
     with pytest.raises(InvalidInput, match=field):
         Settings.load(**{field: value})
