@@ -1,9 +1,26 @@
 """What surrounds every page: the key, the navigation, colours, and a connection that comes and goes."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import psutil
 import pytest
 from playwright.async_api import expect
+
+
+@contextmanager
+def going_on_at_the_end(pid: int) -> Iterator[Callable[[], list[psutil.Process]]]:
+    """Give a server's processes to be suspended; whatever happens, they go on at the end."""
+
+    def family() -> list[psutil.Process]:
+        return psutil.Process(pid).children(recursive=True)
+
+    try:
+        yield family
+    finally:
+        for process in family():
+            process.resume()
 
 
 async def test_a_key_is_asked_for_once_and_never_in_the_address(page_at, demo) -> None:
@@ -72,3 +89,17 @@ async def test_a_lost_connection_is_said_and_comes_back_without_a_reload(
     with start_demo(folder, port=port):
         await expect(page.locator(".connection")).to_have_text("Live")
         assert await page.evaluate("window.notReloaded")
+
+
+async def test_a_server_that_hangs_is_a_lost_connection_too(page_at, start_demo, built, tmp_path):
+    with start_demo(tmp_path / "demo") as demo, going_on_at_the_end(demo.process.pid) as family:
+        page = await page_at("/campaigns", url=demo.url, key=demo.key, strict=False)
+        await expect(page.locator(".connection")).to_have_text("Live")
+        await expect(page.get_by_role("term")).to_have_count(7)
+        for process in family():
+            process.suspend()
+        await expect(page.locator(".connection")).to_contain_text("Connection lost", timeout=30_000)
+        await expect(page.get_by_role("term")).to_have_count(7)  # what was there stays
+        for process in family():
+            process.resume()
+        await expect(page.locator(".connection")).to_have_text("Live")

@@ -58,7 +58,7 @@ const legendOf = (lines: readonly Line[]) =>
     ? []
     : lines.map(({ name, color, dashed }, index) => ({ name, color: color ?? index, dashed: dashed ?? false }));
 
-function planOf({ lines, x = "time", formatX, formatY, fromZero = true, references = [], height = HEIGHT, nameX, nameY }: LineChartProps, full: number): Plan {
+function planOf({ lines, x = "time", formatX, formatY, fromZero = true, references = [], marks = [], height = HEIGHT, nameX, nameY }: LineChartProps, full: number): Plan {
   const points = lines.flatMap((line) => line.points);
   const heights = points.flatMap(({ y, low, high }) => [y, low, high]).filter((value) => typeof value === "number");
   const top = TOP + placeLegend(legendOf(lines), full).height + (nameY ? 14 : 0);
@@ -67,7 +67,7 @@ function planOf({ lines, x = "time", formatX, formatY, fromZero = true, referenc
   const y = linearScale(domain, [inner, 0], formatY, Math.max(2, Math.floor(inner / 48)));
   const left = Math.max(28, widest(y.ticks.map(formatY)) + 12);
   const width = Math.max(40, full - left - RIGHT);
-  const across = extent(points.map((point) => point.x));
+  const across = extent(points.map((point) => point.x), marks.map(({ value }) => value));
   const counted = formatX ?? String;
   return {
     x: x === "time" ? timeScale(across, [0, width]) : bare(across, width, counted),
