@@ -158,7 +158,8 @@ UNGUARDED = {
     "Merchant": {"id", "key", "name", "category", "latitude", "longitude", "campaigns"},
     "ABTest": {"id", "key", "name", "hypothesis", "status", "campaign", "variants", "control", "metric", "guardrails"}
     | {"confidenceLevel", "allocationPolicy", "minimumDetectableEffect", "targetSampleSize", "coverage", "holdout"}
-    | {"createdAt", "startedAt", "endedAt", "guardrailStops", "winner", "discount", "contextAttributes", "targeting"},
+    | {"createdAt", "startedAt", "endedAt", "guardrailStops", "winner", "discount", "contextAttributes", "targeting"}
+    | {"floor", "reallocateEveryMinutes", "seed"},
 }
 """What whoever comes to such an object may know of it; anything else is for those who may read figures."""
 
