@@ -88,7 +88,7 @@ function Sections({ id, campaign, windows }: { id: string; campaign: Campaign; w
   );
 }
 
-function CampaignTrend({ id, windows: { now, before, apart }, currency }: { id: string; windows: Windows; currency: string }) {
+function CampaignTrend({ id, windows: { now, wholeBefore: before, apart }, currency }: { id: string; windows: Windows; currency: string }) {
   const [{ interval, metric }, setFilters] = useAddress(CAMPAIGN_FILTERS);
   const [current, ask] = useQuery({ query: CAMPAIGN_TREND, variables: { id, window: now, interval } });
   const [previous] = useQuery({ query: CAMPAIGN_TREND, variables: { id, window: before, interval }, pause: before === null });

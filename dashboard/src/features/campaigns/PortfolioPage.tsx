@@ -10,14 +10,15 @@ import { Funnel } from "./Funnel";
 import { Ranking } from "./Ranking";
 import { SevenMetrics } from "./SevenMetrics";
 import { Trend } from "./Trend";
-import { SPAN_NAMES, SPANS, useWindows } from "./windows";
+import { SPAN_NAMES, SPANS, useWindows, type Windows } from "./windows";
 
 const FRESH_SECONDS = 10;
 
 /** All campaigns together. */
 export function PortfolioPage() {
   const [filters, setFilters] = useAddress(PORTFOLIO_FILTERS);
-  const { now, before, apart } = useWindows(filters.window);
+  const windows = useWindows(filters.window);
+  const { now, before } = windows;
   const [current, ask] = useQuery({ query: PORTFOLIO, variables: { window: now } });
   const [previous] = useQuery({ query: PORTFOLIO, variables: { window: before }, pause: before === null });
   const currency = useCurrency();
@@ -42,7 +43,7 @@ export function PortfolioPage() {
           />
         )}
       </Answer>
-      <PortfolioTrend {...{ now, before, apart, currency }} />
+      <PortfolioTrend windows={windows} currency={currency} />
       <div className="columns">
         <Ranking by={filters.by} onBy={(by) => setFilters({ by })} window={now} currency={currency} />
         <div className="stack">
@@ -58,11 +59,8 @@ export function PortfolioPage() {
   );
 }
 
-interface PortfolioTrendProps extends ReturnType<typeof useWindows> {
-  currency: string;
-}
-
-function PortfolioTrend({ now, before, apart, currency }: PortfolioTrendProps) {
+function PortfolioTrend({ windows, currency }: { windows: Windows; currency: string }) {
+  const { now, wholeBefore: before, apart } = windows;
   const [{ interval, metric }, setFilters] = useAddress(PORTFOLIO_FILTERS);
   const [current, ask] = useQuery({ query: PORTFOLIO_TREND, variables: { window: now, interval } });
   const [previous] = useQuery({ query: PORTFOLIO_TREND, variables: { window: before, interval }, pause: before === null });

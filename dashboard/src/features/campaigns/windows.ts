@@ -20,8 +20,10 @@ const REFRESH = 60_000;
 export interface Windows {
   /** What is looked at, up to now; without a start it is everything. */
   now: Window;
-  /** The same stretch of time before it; null where everything is looked at. */
+  /** As long a time before it, up to where that one is now; null where everything is looked at. */
   before: Window | null;
+  /** The window before to its very end, so that it stays the same for an hour or a day. */
+  wholeBefore: Window | null;
   /** How far apart the two are, milliseconds. */
   apart: number;
 }
@@ -30,11 +32,16 @@ const iso = (time: number) => new Date(time).toISOString();
 
 /** A window of whole hours or days (UTC) up to `now`, so that only its last interval is cut. */
 export function windowsOf(span: Span, now: number): Windows {
-  if (span === "all") return { now: {}, before: null, apart: 0 };
+  if (span === "all") return { now: {}, before: null, wholeBefore: null, apart: 0 };
   const [unit, count] = span === "24h" ? [HOUR, 24] : [DAY, DAYS[span]];
   const from = Math.floor(now / unit) * unit - (count - 1) * unit;
   const apart = count * unit;
-  return { now: { from: iso(from) }, before: { from: iso(from - apart), to: iso(now - apart) }, apart };
+  return {
+    now: { from: iso(from) },
+    before: { from: iso(from - apart), to: iso(now - apart) },
+    wholeBefore: { from: iso(from - apart), to: iso(from) },
+    apart,
+  };
 }
 
 /** The windows of a span, moving on by the minute. */
