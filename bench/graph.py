@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("--campaigns", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="each server is driven in each round")
-    parser.add_argument("--warming", type=float, default=3.0, help="seconds before the first round")
+    parser.add_argument("--warming", type=float, default=5.0, help="seconds before the first round")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--questions", nargs="+", choices=ALL, default=list(ALL))
     parser.add_argument("--servers", nargs="+", choices=KINDS, default=list(KINDS))

@@ -47,6 +47,7 @@ class Sender(asyncio.Protocol):
         self._until = until
         self._left: int | None = None
         self._parts: list[bytes] = []
+        self._tail = b""
         self.latencies: list[float] = []
         self.last = b""
         self.done = asyncio.get_running_loop().create_future()
@@ -66,7 +67,8 @@ class Sender(asyncio.Protocol):
                 return
         self._parts.append(data)
         if self._left < 0:
-            if data.endswith(LAST_CHUNK):
+            self._tail = (self._tail + data)[-len(LAST_CHUNK) :]
+            if self._tail == LAST_CHUNK:  # JSON holds no line ends of its own
                 self._finish()
             return
         self._left -= len(data)
@@ -88,6 +90,7 @@ class Sender(asyncio.Protocol):
         at = head.find(b"content-length: ")
         self._left = -1 if at < 0 else int(head[at + 16 :].partition(b"\r")[0])
         self._parts = []
+        self._tail = b""
         return data[end + 4 :]
 
     def _finish(self) -> None:

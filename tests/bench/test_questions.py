@@ -1,18 +1,11 @@
-import importlib.util
 import json
-import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
-_PATH = Path(__file__).parents[2] / "bench/peers/questions.py"
-_SPEC = importlib.util.spec_from_file_location("bench_questions", _PATH)
-questions = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = questions
-_SPEC.loader.exec_module(questions)
+from bench.peers import questions
 
 OURS = {
     "campaign": {
