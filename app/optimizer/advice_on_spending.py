@@ -149,18 +149,20 @@ def advise_segments(situation: Situation) -> Iterator[Advice]:
     if best.low <= max(worst.high, 0.0):
         return
     sends, currency = messages(situation.segments[worst.segment]), situation.campaign.currency
-    gain = _segment_gain(situation, best, worst, sends)
-    earns = "" if gain is None else f" Their {sends:,} sends of {DAYS} days would earn {in_words(gain, currency)} more."
-    first, last = best.segment or NONE, worst.segment or NONE
+    gain, first, last = _segment_gain(situation, best, worst, sends), best.segment or NONE, worst.segment or NONE
+    earns = (
+        ""
+        if gain is None
+        else f" {sends:,} messages to {first} instead of {last} earn {in_words(gain, currency)} more."
+    )
     yield Advice(
         kind=RecommendationKind.SEGMENT,
         campaign_id=situation.campaign.id,
         subject=f"{first} {last}",
-        title=f"Send to {first[:60]} rather than to {last[:60]}",
+        title=f"Put {first[:60]} before {last[:60]}: what is sent adds most there",
         rationale=(
-            f"Being sent the offer adds {best.expected_lift:.2%} to the conversion rate in {first} (95 %"
-            f" {best.low:.2%} to {best.high:.2%}), in {last} {worst.expected_lift:.2%} ({worst.low:.2%} to"
-            f" {worst.high:.2%})."
+            f"What is sent adds {best.expected_lift:.2%} to the conversion rate in {first} (95 % {best.low:.2%} to"
+            f" {best.high:.2%}), in {last} {worst.expected_lift:.2%} ({worst.low:.2%} to {worst.high:.2%})."
             f"{earns} {' '.join(best.reasons)}"
         ).strip(),
         gain=gain,

@@ -127,9 +127,9 @@ class LearnedStore:
         rows = await self._database.fetch(OFFER_CURVES, None if campaign_ids is None else list(campaign_ids))
         return {row["campaign_id"]: OfferCurveRow(**dict(row)) for row in rows}
 
-    async def offer_refusals(self, campaign_ids: Iterable[int]) -> dict[int, str]:
-        """Return why these campaigns have no curve, in words, where the model said so."""
-        rows = await self._database.fetch(OFFER_REFUSALS, list(campaign_ids))
+    async def refusals(self, kind: ModelKind, campaign_ids: Iterable[int]) -> dict[int, str]:
+        """Return why the model of a kind says nothing of these campaigns, in words, where it gave a reason."""
+        rows = await self._database.fetch(REFUSALS, kind.value, list(campaign_ids))
         return {row["campaign_id"]: row["reason"] for row in rows}
 
     async def send_times(self, user_ids: Iterable[int], segments: Iterable[str]) -> SendTimeRows:
@@ -199,10 +199,10 @@ FROM trained_model m JOIN offer_curve c ON c.model_id = m.id
 WHERE m.active AND m.kind = 'OFFER' AND ($1::bigint[] IS NULL OR c.campaign_id = ANY ($1))
 ORDER BY c.campaign_id
 """
-OFFER_REFUSALS = """
+REFUSALS = """
 SELECT r.campaign_id, r.reason
 FROM trained_model m, jsonb_to_recordset(m.refusals) AS r (campaign_id bigint, reason text)
-WHERE m.active AND m.kind = 'OFFER' AND r.campaign_id = ANY ($1::bigint[])
+WHERE m.active AND m.kind = $1 AND r.campaign_id = ANY ($2::bigint[])
 """
 _SEND_TIME_COLUMNS = """
 p.user_id, p.segment, p.hour, p.day_of_week, p.sends, p.open_probability, p.low, p.high, p.by_hour, p.evidence,

@@ -14,6 +14,7 @@ from app.optimizer.timing import SendTime
 from app.store.abtests import TestDefinition
 from app.store.campaigns import CampaignRow, UserRow
 from app.store.learned import OfferCurveRow, SegmentRankRow
+from app.store.models.codes import ModelKind
 from app.store.recommendations import RecommendationRow
 from graph.campaigns.inputs import First
 from graph.campaigns.loaders import ids
@@ -91,7 +92,14 @@ async def offer_recommendations(context: Context, campaigns: Sequence[CampaignRo
 @loads(Campaign, "offer_refusal")
 async def offer_refusals(context: Context, campaigns: Sequence[CampaignRow]) -> list[str | None]:
     """Load why campaigns have no amount."""
-    found = await context.services.learned.offer_refusals(ids(campaigns))
+    found = await context.services.learned.refusals(ModelKind.OFFER, ids(campaigns))
+    return [found.get(campaign.id) for campaign in campaigns]
+
+
+@loads(Campaign, "segment_refusal")
+async def segment_refusals(context: Context, campaigns: Sequence[CampaignRow]) -> list[str | None]:
+    """Load why campaigns' segments are not ranked."""
+    found = await context.services.learned.refusals(ModelKind.RESPONSE, ids(campaigns))
     return [found.get(campaign.id) for campaign in campaigns]
 
 

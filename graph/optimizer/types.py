@@ -100,7 +100,7 @@ class SegmentRank:
     segment: str = reading('The segment; "(none)" for users of none.', lambda row: row.segment or "(none)")
     rank: int = reading("Place by expected lift, 1 is best.")
     expected_lift: IntervalEstimate = reading(
-        "What sending adds to the conversion rate, a fraction with its 95 % interval.", rows.expected_lift
+        "What is sent adds this to the conversion rate, a fraction with its 95 % interval.", rows.expected_lift
     )
     reasons: list[str] = reading("In words.", lambda row: list(row.reasons))
 
@@ -188,5 +188,10 @@ _of_campaign(
     "Segments by what the campaign adds to their conversion rate, best first; empty where the data do not tell them "
     "apart.",
     10,
+)
+_of_campaign(
+    "segment_refusal",
+    str | None,
+    "Why segments are not ranked, in words; null where they are, and where chance divided no users.",
 )
 _of_campaign("recommendations", list[Recommendation], "What is advised for the campaign, newest first.", 10)

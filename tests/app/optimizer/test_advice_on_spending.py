@@ -119,11 +119,11 @@ def test_the_best_segment_is_advised_rather_than_the_worst(situation, measures) 
         channels={PUSH: measures(3_000, 150)},
     )
     [advice] = advise_segments(found)
-    assert advice.title == "Send to vip rather than to lapsed"
+    assert advice.title == "Put vip before lapsed: what is sent adds most there"
     assert advice.gain is not None
     assert advice.gain.point == pytest.approx(1_000 * 0.04 * 15)
     assert advice.gain.low == pytest.approx(1_000 * (0.04 - 0.005 * 2**0.5) * 15)
-    for words in ("5.00%", "4.50% to 5.50%", "1,000 sends", "A holdout of 10 %."):
+    for words in ("5.00%", "4.50% to 5.50%", "1,000 messages", "A holdout of 10 %."):
         assert words in advice.rationale
 
 

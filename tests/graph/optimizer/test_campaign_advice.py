@@ -12,7 +12,7 @@ CAMPAIGN = """query ($id: ID!) { campaign(id: $id) {
         campaign { key } amount low high expectedConversionRate expectedProfitPerUser evidence createdAt
         curve { amount conversionRate { point low high } profitPerUser { point low high } } }
     offerRefusal
-    segmentRanking { segment rank expectedLift { point low high } reasons }
+    segmentRanking { segment rank expectedLift { point low high } reasons } segmentRefusal
     recommendations { id kind title campaign { key } expectedGain { point low high } } } }"""
 RECOMMENDATIONS = """query ($first: Int, $after: String, $kind: RecommendationKind, $campaign: ID) {
     recommendations(first: $first, after: $after, kind: $kind, campaignId: $campaign) {
@@ -37,6 +37,7 @@ async def test_before_training_a_campaign_has_none_of_it(data, shops) -> None:
         "offerRecommendation": None,
         "offerRefusal": None,
         "segmentRanking": [],
+        "segmentRefusal": None,
         "recommendations": [],
     }
 
@@ -57,7 +58,7 @@ async def test_the_amount_with_its_curve(data, learned, shops) -> None:
 
 
 async def test_segments_best_first(data, learned, shops) -> None:
-    model = await learned.model("RESPONSE")
+    model = await learned.model("RESPONSE", refusals=[{"campaign_id": 2, "reason": "No more than chance."}])
     await learned.segment(model, 1, "new", 2, 0.01)
     await learned.segment(model, 1, "vip", 1, 0.03)
     await learned.segment(model, 1, "", 3, 0.0)
@@ -65,6 +66,12 @@ async def test_segments_best_first(data, learned, shops) -> None:
     assert [(one["segment"], one["rank"]) for one in found] == [("vip", 1), ("new", 2), ("(none)", 3)]
     assert found[0]["expectedLift"] == pytest.approx({"point": 0.03, "low": 0.02, "high": 0.04})
     assert found[0]["reasons"] == ["a holdout says so"]
+    refused = await campaign(data, "of-b")
+    assert (refused["segmentRanking"], refused["segmentRefusal"], refused["offerRefusal"]) == (
+        [],
+        "No more than chance.",
+        None,
+    )
 
 
 async def test_activating_an_earlier_version_brings_its_rows_back(data, learned, shops, clean_database) -> None:
@@ -171,6 +178,7 @@ OF_MODELS = {
             "offerRecommendation": "offerRecommendation { amount }",
             "offerRefusal": "offerRefusal",
             "segmentRanking": "segmentRanking { rank }",
+            "segmentRefusal": "segmentRefusal",
             "recommendations of a campaign": "recommendations { id }",
         }.items()
     },
