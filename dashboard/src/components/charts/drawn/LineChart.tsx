@@ -8,7 +8,7 @@ import { extent, formatUtc, linearScale, timeScale, type AxisScale } from "./sca
 import { colorClass, widest } from "./text";
 
 const TOP = 12;
-const RIGHT = 14;
+const RIGHT = 26;
 
 interface Plan {
   x: AxisScale;

@@ -9,6 +9,7 @@ import { extent, formatUtc, linearScale, timeScale } from "./scales";
 import { colorClass } from "./text";
 
 const LEFT = 52;
+const RIGHT = 26;
 
 export default function StackedArea({ label, names, points, formatX = formatUtc, height = HEIGHT }: StackedAreaProps) {
   const [hint, setHint] = useState<Hint | null>(null);
@@ -18,7 +19,7 @@ export default function StackedArea({ label, names, points, formatX = formatUtc,
   });
   const below = (shares: readonly number[], count: number) => shares.slice(0, count).reduce((sum, share) => sum + share, 0);
   const point = (left: number, top: number, width: number) => {
-    const reached = width - LEFT - 14;
+    const reached = width - LEFT - RIGHT;
     const x = timeScale(extent(points.map((one) => one.x)), [0, reached]);
     const held = points.findLast((one) => x.at(one.x) <= left - LEFT) ?? points[0];
     if (!held) return;
@@ -31,7 +32,7 @@ export default function StackedArea({ label, names, points, formatX = formatUtc,
         const legend = placeLegend(names.map((name, color) => ({ name, color })), width);
         const top = legend.height + 8;
         const inner = height - top - 28;
-        const reached = width - LEFT - 14;
+        const reached = width - LEFT - RIGHT;
         const y = linearScale([0, 1], [inner, 0], formatPercent, 4);
         const x = timeScale(extent(points.map((point) => point.x)), [0, reached]);
         return (

@@ -14,9 +14,10 @@ export function timeScale(domain: [number, number], range: [number, number]): Ax
   const scale = scaleUtc<number>({ domain: domain.map((time) => new Date(time)), range });
   const most = Math.max(2, Math.floor((range[1] - range[0]) / 62));
   const hours = domain[1] - domain[0] < 2 * DAY;
+  const named = (tick: number) => hours || tick % DAY === 0;
   return {
     at: (value) => scale(new Date(value)),
-    ticks: timeTicks((count) => scale.ticks(count).map(Number), most),
+    ticks: timeTicks((count) => scale.ticks(count).map(Number).filter(named), most),
     format: (value) => (hours ? hourOf(value) : formatUtcDay(value)),
   };
 }
