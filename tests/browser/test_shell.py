@@ -103,3 +103,12 @@ async def test_a_server_that_hangs_is_a_lost_connection_too(page_at, start_demo,
         for process in family():
             process.resume()
         await expect(page.locator(".connection")).to_have_text("Live")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("phone", [False, True], ids=["wide", "phone"])
+async def test_nothing_serious_for_axe_where_the_key_is_asked_for(page_at, axe, picture, phone, dark) -> None:
+    page = await page_at("/", key=None, phone=phone, dark=dark)
+    await expect(page.get_by_label("Key")).to_be_focused()
+    await picture(page, f"key-{'phone' if phone else 'wide'}-{'dark' if dark else 'light'}")
+    assert await axe(page) == []

@@ -106,3 +106,14 @@ async def test_a_build_made_meanwhile_is_served(tmp_path):
         await client.get("/")
         (tmp_path / "index.html").write_text("built now")
         assert (await client.get("/")).text == "built now"
+
+
+async def test_the_real_server_serves_it_beside_its_other_doors(server):
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        pages = [await client.get(path) for path in ("/", "/tests/a-key")]
+        graph = await client.get("/graphql", headers={"Accept": "text/html"})
+        alive = await client.get("/healthz")
+    assert {page.headers["content-type"] for page in pages} == {"text/html; charset=utf-8"}
+    assert {page.headers["cache-control"] for page in pages} == {"no-cache"}
+    assert "GraphiQL" in graph.text
+    assert alive.json() == {"status": "alive"}
