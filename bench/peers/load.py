@@ -40,7 +40,7 @@ def request_of(body: bytes) -> bytes:
 
 
 class Sender(asyncio.Protocol):
-    """One connection with one request in the air until the time is over. Raises where an answer is not 200."""
+    """One connection with one request in the air until the time is over; `done` raises where one is refused."""
 
     def __init__(self, requests: Iterator[bytes], until: float) -> None:
         self._requests = requests
@@ -101,7 +101,10 @@ class Sender(asyncio.Protocol):
         if chunked:
             self.last = unchunked(self.last)
         self._parts = []
-        if now < self._until:
+        if b'"errors"' in self.last:
+            self.done.set_exception(RuntimeError(f"answered with errors: {self.last[:400]!r}"))
+            self._transport.close()
+        elif now < self._until:
             self._send()
         else:
             self.done.set_result(None)

@@ -50,11 +50,18 @@ async def test_every_connection_sends_until_the_time_is_over():
     assert found["bytes"] == 11
 
 
-async def test_a_refusal_is_no_answer():
-    server, port = await _serve(WHOLE.replace(b"200 OK", b"503 No"), piece=1000)
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (WHOLE.replace(b"200 OK", b"503 No"), "503 No"),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"data":null,"errors":["masked"]}', "with errors.*masked"),
+    ],
+)
+async def test_a_refusal_is_no_answer(refusal, words):
+    server, port = await _serve(refusal, piece=1000)
     async with server:
-        with pytest.raises(RuntimeError, match="503 No"):
-            await ask(port, request_of(b"{}"))
+        with pytest.raises(RuntimeError, match=words):
+            await drive(port, repeat(request_of(b"{}")), seconds=0.1, connections=2)
 
 
 def test_chunks_may_hold_what_ends_chunks():
