@@ -12,11 +12,16 @@ WRITING = orjson.OPT_UTC_Z
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sends, by whatever way."""
+    """What a client sends, by whatever way: a text, or the id of a trusted document.
+
+    `by_hash` says that the id came as Apollo's clients send it.
+    """
 
     query: str
     variables: Mapping[str, Any]
     operation_name: str | None
+    document: str | None = None
+    by_hash: bool = False
 
 
 @dataclass(frozen=True, slots=True)

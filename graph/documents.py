@@ -16,8 +16,10 @@ from graphql import (
 
 from app.errors import InvalidInput
 from app.runtime.settings import Settings
+from graph.answers import Request
 from graph.completion.plans import Plans
 from graph.limits import cost_of, limit_rules, too_large
+from graph.trusted import TrustedDocuments
 
 REMEMBERED_DOCUMENTS = 500
 REMEMBERED_CHARACTERS = 20_000
@@ -68,10 +70,12 @@ class Documents:
         self._compiled = settings.completion == "compiled"
         limits = limit_rules(max_depth=settings.max_query_depth, max_aliases=settings.max_query_aliases)
         self._rules = (*specified_rules, *limits)
+        self._trusted = TrustedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
         self._remembered: OrderedDict[str, Document] = OrderedDict()
 
-    def read(self, text: str) -> Document:
-        """Return what a text says."""
+    def read(self, request: Request) -> Document:
+        """Return what a request's document says; raise where it is not known, or not allowed."""
+        text = self._trusted.text_of(request)
         document = self._remembered.get(text)
         if document is not None:
             self._remembered.move_to_end(text)

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import orjson
 from starlette.datastructures import QueryParams
-from starlette.requests import Request as HTTPRequest
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.principals import Principal
 from app.auth.refusals import refuse
@@ -25,6 +25,11 @@ from graph.operations import Answer, NotByGet, Operations, Request
 STATIC = Path(__file__).parent / "static"
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
+_CONTENT_TYPES = {
+    media_type: (b"content-type", f"{media_type}; charset=utf-8".encode()) for media_type in (JSON, GRAPHQL_JSON)
+}
+_READ = frozenset({b"accept", b"content-type"})
+_ASKING = frozenset({"query", "documentId", "extensions"})
 PAGE_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'"
@@ -40,47 +45,100 @@ class GraphDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = HTTPRequest(scope, receive)
-        response = await self._respond(request)
+        headers = _headers(scope)
+        try:
+            response = await self._respond(scope, receive, headers)
+        except InvalidInput as error:
+            response = plain(error, 400)
         await response(scope, receive, send)
 
-    async def _respond(self, request: HTTPRequest) -> Response:
-        accept = request.headers.get("accept", "")
-        if request.method == "POST":
-            return await self._post(request, accept)
-        if request.method not in {"GET", "HEAD"}:
-            return plain(
-                InvalidInput("GraphQL is asked by POST or GET: use one of these."), 405, {"Allow": "GET, POST"}
-            )
-        if "query" not in request.query_params and "text/html" in accept:
+    async def _respond(self, scope: Scope, receive: Receive, headers: Mapping[bytes, str]) -> ASGIApp:
+        method, accept = scope["method"], headers.get(b"accept", "")
+        if method == "POST":
+            return await self._post(scope, receive, headers)
+        if method not in {"GET", "HEAD"}:
+            refused = InvalidInput("GraphQL is asked by POST or GET: use one of these.")
+            return plain(refused, 405, {"Allow": "GET, POST"})
+        parameters = QueryParams(scope["query_string"])
+        if not _ASKING.intersection(parameters) and "text/html" in accept:
             return FileResponse(STATIC / "graphiql.html", headers={"Content-Security-Policy": PAGE_POLICY})
-        return await self._get(request, accept)
+        return await self._get(scope, parameters, accept)
 
-    async def _post(self, request: HTTPRequest, accept: str) -> Response:
-        principal = _principal(request)
+    async def _post(self, scope: Scope, receive: Receive, headers: Mapping[bytes, str]) -> ASGIApp:
+        principal = _principal(scope)
         if principal is None:
             return _unauthenticated()
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != JSON:
+        media_type = negotiated(headers.get(b"accept", ""))
+        if media_type is None:
+            return _not_acceptable()
+        if headers.get(b"content-type", "").partition(";")[0].strip().lower() != JSON:
             return plain(InvalidInput("A GraphQL request is JSON: send it as Content-Type: application/json."), 415)
-        try:
-            asked = read_body(await request.body())
-        except InvalidInput as error:
-            return plain(error, 400)
-        return _response(await self._operations.execute(asked, Context(principal, self._services)), accept)
+        asked = read_body(await _body(receive))
+        return Written(await self._operations.execute(asked, Context(principal, self._services)), media_type)
 
-    async def _get(self, request: HTTPRequest, accept: str) -> Response:
-        principal = _principal(request)
+    async def _get(self, scope: Scope, parameters: QueryParams, accept: str) -> ASGIApp:
+        principal = _principal(scope)
         if principal is None:
             return _unauthenticated()
+        media_type = negotiated(accept)
+        if media_type is None:
+            return _not_acceptable()
         try:
-            asked = read_parameters(request.query_params)
-            context = Context(principal, self._services)
-            return _response(await self._operations.execute(asked, context, only_queries=True), accept)
-        except InvalidInput as error:
-            return plain(error, 400)
+            asked, context = read_parameters(parameters), Context(principal, self._services)
+            return Written(await self._operations.execute(asked, context, only_queries=True), media_type)
         except NotByGet:
             return plain(InvalidInput("A mutation changes things: send it by POST."), 405, {"Allow": "POST"})
+
+
+class Written:
+    """An answer on its way; an ASGI application."""
+
+    __slots__ = ("_answer", "_media_type")
+
+    def __init__(self, answer: Answer, media_type: str) -> None:
+        self._answer = answer
+        self._media_type = media_type
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it. A request that was never executed is told by its status where the media type has that."""
+        body = self._answer.encoded()
+        refused = self._media_type == GRAPHQL_JSON and not self._answer.executed
+        headers = [_CONTENT_TYPES[self._media_type], (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 400 if refused else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def negotiated(accept: str) -> str | None:
+    """Return in which media type to answer, of two liked as much GraphQL's own; None where neither is acceptable.
+
+    Whoever takes anything gets JSON, as before there was a media type of GraphQL's own.
+    """
+    if accept in {"", "*/*", JSON}:
+        return JSON
+    found = {media_type: _quality(accept, media_type) for media_type in (GRAPHQL_JSON, JSON)}
+    best = max(found, key=lambda media_type: found[media_type])
+    return best if found[best] > (0, 0) else None
+
+
+def _quality(accept: str, media_type: str) -> tuple[float, int]:
+    """Return how much a media type is liked, and how closely it is named: a wildcard's likings go to JSON first."""
+    ranges = [_range(part) for part in accept.split(",")]
+    named = [weight for name, weight in ranges if name == media_type]
+    if named:
+        return (max(named), 2 if max(named) else 0)
+    wild = [weight for name, weight in ranges if name in {"application/*", "*/*"}]
+    if not wild or not max(wild):
+        return (0, 0)
+    return (max(wild), 1 if media_type == JSON else 0)
+
+
+def _range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    weights = [piece.removeprefix("q=") for piece in parameters if piece.startswith("q=")]
+    try:
+        return name, min(max(float(weights[0]), 0.0), 1.0) if weights else 1.0
+    except ValueError:
+        return name, 0.0
 
 
 def graph_routes(operations: Operations, services: Services) -> list[BaseRoute]:
@@ -106,34 +164,71 @@ def read_body(body: bytes) -> Request:
 
 def read_parameters(parameters: QueryParams) -> Request:
     """Return the request in a URL's parameters; raise InvalidInput where there is none."""
-    try:
-        variables = orjson.loads(parameters.get("variables") or "null")
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"The parameter `variables` is not JSON ({error}): send an object.") from error
-    return request_of({**parameters, "variables": variables})
+    written = {name: _parameter(parameters, name) for name in ("variables", "extensions")}
+    return request_of({**parameters, **written})
 
 
 def request_of(content: Mapping[str, Any]) -> Request:
     """Return the request in a JSON object; raise InvalidInput where there is none."""
-    query, variables, name = (content.get(field) for field in ("query", "variables", "operationName"))
-    if not isinstance(query, str) or not query:
-        raise InvalidInput("The operation is missing: send its text as the string `query`.", path=("query",))
+    query, variables, name = content.get("query"), content.get("variables"), content.get("operationName")
     if not isinstance(variables, dict | None):
         raise InvalidInput("`variables` is not an object: send one, or leave it out.", path=("variables",))
     if not isinstance(name, str | None):
         raise InvalidInput("`operationName` is not a string: send one, or leave it out.", path=("operationName",))
-    return Request(query, cast("dict[str, Any]", variables or {}), name or None)
+    given = cast("dict[str, Any]", variables or {})
+    if isinstance(query, str) and query:
+        return Request(query, given, name or None)
+    document, by_hash = _document_of(content)
+    if query or document is None:
+        raise InvalidInput("The operation is missing: send its text as the string `query`.", path=("query",))
+    return Request("", given, name or None, document, by_hash)
 
 
-def _principal(request: HTTPRequest) -> Principal | None:
-    return request.scope.get("state", {}).get("principal")
+def _parameter(parameters: QueryParams, name: str) -> Any:
+    try:
+        return orjson.loads(parameters.get(name) or "null")
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"The parameter `{name}` is not JSON ({error}): send an object.") from error
 
 
-def _response(answer: Answer, accept: str) -> Response:
-    prefers_graphql = GRAPHQL_JSON in accept
-    status = 400 if prefers_graphql and not answer.executed else 200
-    content_type = f"{GRAPHQL_JSON if prefers_graphql else JSON}; charset=utf-8"
-    return Response(answer.encoded(), status, media_type=content_type)
+def _document_of(content: Mapping[str, Any]) -> tuple[str | None, bool]:
+    """Return the id of a trusted document, and whether it came as Apollo's clients send it."""
+    document = content.get("documentId")
+    if isinstance(document, str) and document:
+        return document, False
+    extensions = content.get("extensions")
+    persisted = cast("dict[str, Any]", extensions).get("persistedQuery") if isinstance(extensions, dict) else None
+    digest = cast("dict[str, Any]", persisted).get("sha256Hash") if isinstance(persisted, dict) else None
+    return (digest, True) if isinstance(digest, str) and digest else (None, False)
+
+
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """Return the two headers that matter; of one that comes twice, both values."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _READ:
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _principal(scope: Scope) -> Principal | None:
+    return scope.get("state", {}).get("principal")
+
+
+def _not_acceptable() -> Response:
+    return plain(InvalidInput(f"Answers come as {GRAPHQL_JSON} or {JSON}: accept one of these."), 406)
 
 
 def plain(error: InvalidInput, status: int, headers: Mapping[str, str] | None = None) -> Response:

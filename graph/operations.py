@@ -44,7 +44,7 @@ class Operations:
     def is_subscription(self, request: Request) -> bool:
         """Tell whether a request that can be executed subscribes."""
         try:
-            prepared = self._documents.read(request.query).operation(request.operation_name)
+            prepared = self._documents.read(request).operation(request.operation_name)
         except DomainError:
             return False
         return prepared.operation.operation is OperationType.SUBSCRIPTION
@@ -62,15 +62,15 @@ class Operations:
 
     async def execute_event(self, request: Request, context: Context) -> Answer:
         """Return a subscription's answer as things stand."""
-        prepared = self._documents.read(request.query).operation(request.operation_name)
+        prepared = self._documents.read(request).operation(request.operation_name)
         return await self._run(prepared, request, context)
 
     def _admit(self, request: Request) -> "Prepared | Answer":
         """Return the operation that a request asks for, within the limits; the refusal where there is none."""
-        document = self._documents.read(request.query)
-        if document.errors:
-            return _refused([format_error(error) for error in document.errors])
         try:
+            document = self._documents.read(request)
+            if document.errors:
+                return _refused([format_error(error) for error in document.errors])
             prepared = document.operation(request.operation_name)
             self._check(prepared, request.variables)
         except DomainError as error:

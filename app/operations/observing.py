@@ -33,6 +33,7 @@ class RequestMeasures:
             buckets=SECONDS,
             registry=registry,
         )
+        self._notes: dict[tuple[str, str], Note] = {}
 
     def of_route(self, method: str, route: str) -> "Note":
         """Return what counts one request to a route: the same as `note`, with its labels looked up once."""
@@ -50,9 +51,11 @@ class RequestMeasures:
 
     def note(self, scope: Scope, *, status: int, seconds: float) -> None:
         """Count one request."""
-        route = _route(scope)
-        self._count.labels(_method(scope), route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = (_method(scope), _route(scope))
+        note = self._notes.get(key)
+        if note is None:
+            note = self._notes[key] = self.of_route(*key)
+        note(status, seconds)
 
 
 type Note = Callable[[int, float], None]

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     completion: Literal["compiled", "generic"] = Field(
         "compiled", description="How answers are put together: compiled once an operation, or field by field"
     )
+    trusted_documents: Path | None = Field(
+        None, description="Folder of .graphql files, or JSON file, whose operations may be sent as an id"
+    )
+    trusted_documents_only: bool = Field(False, description="Whether operations that are not among them are refused")
 
     # limits
     max_request_bytes: int = Field(1_000_000, ge=1, description="Largest GraphQL request body, in bytes")

@@ -166,7 +166,7 @@ class Feeds:
 
 def _key(request: Request, context: Context) -> Key:
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
-    return Key(request.query, request.operation_name, variables, context.principal.role)
+    return Key(request.query or f"#{request.document}", request.operation_name, variables, context.principal.role)
 
 
 def _lacks_database(answer: Answer) -> bool:

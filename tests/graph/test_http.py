@@ -6,6 +6,8 @@ import json
 import httpx
 import pytest
 
+from graph.http import negotiated
+
 PLAIN = "application/json; charset=utf-8"
 GRAPHQL = "application/graphql-response+json; charset=utf-8"
 CREATE = 'mutation { createMerchant(input: { key: "by-get", name: "A", category: "B" }) { errors { code } } }'
@@ -22,6 +24,45 @@ async def test_json_is_answered_as_json_and_faults_with_200(client: httpx.AsyncC
     response = await client.post("/graphql", json={"query": "{ nothing }"}, headers={"Accept": accept})
     assert (response.status_code, response.headers["content-type"]) == (200, PLAIN)
     assert set(response.json()) == {"errors"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/json;q=0.5, application/graphql-response+json;q=0.4", "application/json"),
+        ("application/json, application/graphql-response+json", "application/graphql-response+json"),
+        ("APPLICATION/GRAPHQL-RESPONSE+JSON; charset=utf-8", "application/graphql-response+json"),
+        ("application/*", "application/json"),
+        ("text/html, */*;q=0.1", "application/json"),
+        ("application/json;q=0, */*", "application/graphql-response+json"),
+        ("application/graphql-response+json;q=0, */*", "application/json"),
+        ("application/graphql-response+json;q=0", None),
+        ("text/event-stream", None),
+        ("application/json;q=much", None),
+    ],
+)
+def test_the_media_type_is_the_one_liked_best(accept: str, media_type: str | None) -> None:
+    assert negotiated(accept) == media_type
+
+
+async def test_an_answer_that_is_not_acceptable_is_not_made(client: httpx.AsyncClient) -> None:
+    headers = {"Accept": "text/event-stream"}
+    for response in (
+        await client.post("/graphql", json={"query": CREATE}, headers=headers),
+        await client.get("/graphql", params={"query": "{ __typename }"}, headers=headers),
+    ):
+        assert response.status_code == 406
+        assert "application/json" in response.json()["errors"][0]["message"]
+    found = await client.post("/graphql", json={"query": '{ merchant(id: "by-get") { id } }'})
+    assert found.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
+async def test_an_unknown_document_is_no_operation(client: httpx.AsyncClient) -> None:
+    hashed = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}}
+    for body, said in (({"documentId": "x"}, "register it"), (hashed, "PersistedQueryNotSupported")):
+        response = await client.post("/graphql", json=body, headers={"Accept": GRAPHQL})
+        assert response.status_code == 400
+        assert said in response.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,23 @@ from graph.identifiers import Identified
 from graph.schema import GraphSchema, _reader
 from graph.selection import LOADED, READER
 
+
+class Speaking(NotFound):
+    """An error that has whatever attribute a row may have."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return "said"
+
+
 FAULTS: tuple[Callable[[], Any], ...] = (
     lambda: None,
     lambda: Undefined,
     lambda: NotFound("Gone: look elsewhere."),
     lambda: DomainErrors([InvalidInput("Bad: do better.", path=("x",)), NotFound("Gone.")]),
     lambda: ZeroDivisionError("secret"),
+    lambda: Speaking("Gone: look elsewhere."),
     lambda: "text",
     lambda: 7,
     lambda: True,
@@ -38,6 +49,19 @@ FAULTS: tuple[Callable[[], Any], ...] = (
     lambda: datetime(2026, 1, 1),  # noqa: DTZ001  # naive on purpose
     SimpleNamespace,
 )
+OWN_FAULTS: dict[str, tuple[Any, ...]] = {
+    "Float": (float("nan"), float("inf"), True, "1.5", Decimal("1.5")),
+    "Int": (2**31, -(2**31) - 1, 1.5, False, "7"),
+    "Boolean": (0, 2, 0.0, float("nan"), "true"),
+    "String": (1, 1.5, float("inf"), True, b"bytes"),
+    "ID": (1.5, True, float("nan"), b"bytes"),
+    "BigInt": (1.5, True, "7", float("nan")),
+    "DateTime": (date(2026, 3, 1), datetime(2026, 3, 1), "2026-03-01"),  # noqa: DTZ001  # naive on purpose
+    "Date": ("2026-03-01", 7),
+    "Decimal": (Decimal("Infinity"), Decimal("1E+40"), 12, "12.50"),
+    "JSON": (object(), {1: 2}, float("nan")),
+}
+"""What a leaf may wrongly hold, by type."""
 LEAVES: dict[str, tuple[Any, ...]] = {
     "String": ("", "text", "é😀", 'a\nb"c\\', "x" * 300),
     "ID": ("id", "é", 7),
@@ -68,9 +92,10 @@ class Maker:
     def value(self, type_: Any, place: str) -> Any:
         """Return what a field of this type may hold."""
         random = Random(f"{self._seed}/{place}")
-        if random.random() < self._flaws:
-            return random.choice(FAULTS)()
         inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+        if random.random() < self._flaws:
+            own = OWN_FAULTS.get(getattr(inner, "name", ""))
+            return random.choice(own) if own and random.random() < 0.7 else random.choice(FAULTS)()
         if inner is type_ and random.random() < 0.2:
             return None
         if isinstance(inner, GraphQLList):
