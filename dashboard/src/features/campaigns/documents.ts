@@ -217,47 +217,14 @@ export const CAMPAIGN_ADVICE = graphql(`
       offerAmount
       offerRefusal
       offerRecommendation {
-        amount
-        low
-        high
-        expectedConversionRate
-        expectedProfitPerUser
-        evidence
-        curve {
-          amount
-          conversionRate {
-            point
-            low
-            high
-          }
-          profitPerUser {
-            point
-            low
-            high
-          }
-        }
+        ...OfferCurveParts
       }
+      segmentRefusal
       segmentRanking {
-        segment
-        rank
-        expectedLift {
-          point
-          low
-          high
-        }
-        reasons
+        ...SegmentRankParts
       }
       recommendations {
-        id
-        kind
-        title
-        rationale
-        createdAt
-        expectedGain {
-          point
-          low
-          high
-        }
+        ...RecommendationParts
       }
     }
   }

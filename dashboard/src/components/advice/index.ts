@@ -1,0 +1,3 @@
+export { OfferCurve } from "./OfferCurve";
+export { Recommendations } from "./Recommendations";
+export { SegmentRanking } from "./SegmentRanking";
