@@ -8,7 +8,7 @@ with what probability an hour was answered can be told for any day from then on.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import InvalidInput, NotEnoughData
@@ -116,23 +116,24 @@ class Timing:
             quiet_hours=quiet,
             explored=drawn.explored,
             probability=drawn.probability,
-            next_at=next_at(drawn.hour, zone, now),
+            next_at=next_at(drawn.hour, zone, now) if on is None else hour_of(on, drawn.hour, zone),
             reasons=(*_reasons(row, drawn, rates, best), *unknown),
         )
 
 
-def next_at(hour: int, zone: ZoneInfo, now: datetime) -> datetime:
-    """Return the next time, in UTC, at which a clock of this zone shows this hour sharp.
+def hour_of(day: date, hour: int, zone: ZoneInfo) -> datetime:
+    """Return when, in UTC, a clock of this zone shows this hour sharp on a day.
 
     Where the clock is put forward past it, the moment it would have been; where it shows it twice, the first time.
     """
-    local = now.astimezone(zone)
-    for days in range(3):
-        wall = datetime.combine(local.date() + timedelta(days=days), datetime.min.time(), zone).replace(hour=hour)
-        moment = wall.astimezone(UTC)
-        if moment > now:
-            return moment
-    raise AssertionError("a day has an hour of each number, or a moment in its place")  # pragma: no cover
+    return datetime.combine(day, time(hour), zone).astimezone(UTC)
+
+
+def next_at(hour: int, zone: ZoneInfo, now: datetime) -> datetime:
+    """Return the next time, in UTC, at which a clock of this zone shows this hour sharp."""
+    today = now.astimezone(zone).date()
+    moments = (hour_of(today + timedelta(days=days), hour, zone) for days in range(3))
+    return next(moment for moment in moments if moment > now)
 
 
 def _checked_quiet(hours: Sequence[int]) -> tuple[int, ...]:

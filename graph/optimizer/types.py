@@ -37,7 +37,9 @@ class SendTime:
     probability: float = reading(
         "With which `hour` was answered on this day, a fraction: to be kept with the send, so that it can be judged."
     )
-    next_at: datetime = reading("The next time at which it is `hour` sharp there, UTC.")
+    next_at: datetime = reading(
+        "The next time at which it is `hour` sharp there, UTC; with `on` that of this day, be it past or to come."
+    )
     reasons: list[str] = reading("In words, the weightiest first.", lambda row: list(row.reasons))
 
 

@@ -113,6 +113,11 @@ def test_the_next_time_the_clock_shows_the_hour(hour: int, zone: str, now: str, 
     assert next_at(hour, ZoneInfo(zone), moment) == datetime.fromisoformat(expected)
 
 
+async def test_with_a_day_it_is_the_hour_of_that_day() -> None:
+    [found] = (await timing(0.0).send_times([user(1, "Asia/Tokyo")], on=date(2026, 3, 29))).values()
+    assert found.next_at == datetime(2026, 3, 29, tzinfo=UTC)
+
+
 async def test_equal_rates_leave_the_models_own_hour() -> None:
     class Flat(Rows):
         async def send_times(self, user_ids, segments) -> SendTimeRows:
