@@ -15,6 +15,7 @@ from scipy.special import expit
 from engine.arrays import FloatArray, IntArray
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput, NotEnoughData
+from engine.learning.hour_classes import HourClasses, fit_hour_classes
 from engine.learning.hour_shapes import HOURS, HourShapes, fit_shapes
 from engine.levels import error_rate, two_sided_quantile
 
@@ -64,11 +65,13 @@ class SendTimeModel:
     shapes : the fit
     segment_sends : sends to each segment it rests on: shape (g,)
     tried : hours at which at least a tenth of an even share of all sends was made: shape (24,)
+    classes : kinds of days, of several fits that are averaged; none where the counts do not bear them
     """
 
     shapes: HourShapes
     segment_sends: FloatArray
     tried: BoolArray
+    classes: tuple[HourClasses, ...] = ()
 
     def advise(
         self,
@@ -97,7 +100,8 @@ class SendTimeModel:
         places = _segments(segments, len(opens), len(self.segment_sends), unknown=True)
         allowed = _allowed(quiet, within)
         logits, covariances = self._extended().users(opens, sends, segments=places)
-        rates = _sober(expected_rates(logits, np.diagonal(covariances, axis1=1, axis2=2)), self.tried)
+        rates, means, variances = self._rates(logits, covariances, opens, sends, places)
+        rates = _sober(rates, self.tried)
         hours = best_hours(rates, allowed=allowed, within=within)
         user_shares = self._user_shares(covariances)
         quantile = two_sided_quantile(error_rate(level))
@@ -105,13 +109,24 @@ class SendTimeModel:
             self._advice(
                 int(hour),
                 rates[user],
-                logits[user],
-                covariances[user],
+                means[user],
+                variances[user],
                 quantile,
                 evidence=self._evidence(float(user_shares[user]), int(places[user])),
             )
             for user, hour in enumerate(hours)
         ]
+
+    def _rates(
+        self, logits: FloatArray, covariances: FloatArray, opened: FloatArray, sent: FloatArray, places: IntArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return expected rates, and mean and variance of the logits, by the classes where there are such."""
+        if not self.classes or not len(sent):
+            variances = np.diagonal(covariances, axis1=1, axis2=2)
+            return expected_rates(logits, variances), logits, variances
+        found = [each.moments(logits, opened, sent, segments=places) for each in self.classes]
+        rates, means, variances = (np.mean(part, axis=0) for part in zip(*found, strict=True))
+        return rates, means, variances
 
     def _extended(self) -> HourShapes:
         """Return the shapes with one more segment, that of users without one: everyone's."""
@@ -139,12 +154,12 @@ class SendTimeModel:
         hour: int,
         rates: FloatArray,
         logits: FloatArray,
-        covariance: FloatArray,
+        variances: FloatArray,
         quantile: float,
         *,
         evidence: Evidence,
     ) -> SendTimeAdvice:
-        margin = quantile * float(np.sqrt(covariance[hour, hour]))
+        margin = quantile * float(np.sqrt(variances[hour]))
         limits = expit(logits[[hour, hour]] + np.array([-margin, margin]))
         low, high = float(limits[0]), float(limits[1])
         whose = {Evidence.USER: "the user's own opens", Evidence.SEGMENT: "the segment", Evidence.GLOBAL: "everyone"}
@@ -181,10 +196,12 @@ def fit_send_times(opened: ArrayLike, sent: ArrayLike, *, segments: ArrayLike | 
     given = np.zeros(len(opens), dtype=np.int64) if segments is None else np.asarray(segments)
     count = int(given.max()) + 1
     places = _segments(given, len(opens), count, unknown=False)
+    shapes = fit_shapes(opens, sends, segments=places, count=count)
     return SendTimeModel(
-        shapes=fit_shapes(opens, sends, segments=places, count=count),
+        shapes=shapes,
         segment_sends=np.bincount(places, weights=sends.sum(axis=1), minlength=count),
         tried=sends.sum(axis=0) >= TRIED_SHARE * sends.sum() / HOURS,
+        classes=fit_hour_classes(opens, sends, segments=places, count=count, shapes=shapes),
     )
 
 
