@@ -85,15 +85,17 @@ LEAVES: dict[str, tuple[Any, ...]] = {
 class Maker:
     """Makes the rows of one run: the same seed, place and arguments give the same rows."""
 
-    def __init__(self, seed: int, flaws: float) -> None:
+    def __init__(self, seed: int, flaws: float, *, kind: str = "") -> None:
+        """Flaw a share of the values, of all types or of one kind."""
         self._seed = seed
         self._flaws = flaws
+        self._kind = kind
 
     def value(self, type_: Any, place: str) -> Any:
         """Return what a field of this type may hold."""
         random = Random(f"{self._seed}/{place}")
         inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-        if random.random() < self._flaws:
+        if random.random() < self._flaws and self._kind in {"", kind_of(inner)}:
             own = OWN_FAULTS.get(getattr(inner, "name", ""))
             return random.choice(own) if own and random.random() < 0.7 else random.choice(FAULTS)()
         if inner is type_ and random.random() < 0.2:
@@ -117,6 +119,15 @@ class Maker:
     def read(self, field: Any, place: str) -> Any:
         reader = field.extensions[READER]
         return 7 if isinstance(reader, Identified) else self.value(field.type, place)
+
+
+def kind_of(type_: Any) -> str:
+    """Return a scalar's name, else what kind of type it is."""
+    name = getattr(type_, "name", "")
+    return name if name in LEAVES else type(type_).__name__
+
+
+KINDS = (*LEAVES, "GraphQLObjectType", "GraphQLList", "CustomGraphQLEnumType")
 
 
 def set_path(row: Any, path: str, value: Any) -> None:

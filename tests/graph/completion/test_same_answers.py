@@ -18,7 +18,7 @@ from graph.context import Context
 from graph.operations import Operations
 from graph.schema import build_schema
 from tests.graph.completion.documents import Written, documents
-from tests.graph.completion.flawed_data import Maker, serve
+from tests.graph.completion.flawed_data import KINDS, Maker, serve
 
 MAKER = {"present": Maker(0, 0.0)}
 SCHEMA = build_schema()
@@ -27,7 +27,7 @@ LIMITS: dict[str, Any] = {"max_query_aliases": 10_000, "max_query_depth": 100, "
 COMPILED = Operations(SCHEMA, Settings(completion="compiled", **LIMITS))
 GENERIC = Operations(SCHEMA, Settings(completion="generic", **LIMITS))
 CONTEXT = Context(Principal(1, "tests", Role.ADMIN), None)  # type: ignore[arg-type]  # no loader here asks for a service
-RANDOM = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+RANDOM = settings(deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -75,6 +75,13 @@ def compare(document: Written) -> Answer:
 @given(documents(SCHEMA.core), st.integers(0, 10**6), st.sampled_from([0.003, 0.02, 0.2]))
 def test_flawed_data(document: Written, seed: int, flaws: float) -> None:
     MAKER["present"] = Maker(seed, flaws)
+    compare(document)
+
+
+@RANDOM
+@given(documents(SCHEMA.core), st.integers(0, 10**6), st.sampled_from(KINDS))
+def test_data_flawed_in_one_way(document: Written, seed: int, kind: str) -> None:
+    MAKER["present"] = Maker(seed, 0.3, kind=kind)
     compare(document)
 
 
