@@ -40,7 +40,7 @@ SELECT m.id, u, 1 + (u * 7 + r * 13) % {MERCHANTS}, r, 1.0 / r, '["visited befor
 FROM trained_model m, generate_series(1, {USERS}) u, generate_series(1, 20) r
 WHERE m.kind = 'AFFINITY' AND m.version > 1 ORDER BY 1, 2, 4;
 INSERT INTO merchant_affinity (model_id, merchant_id, rank, score, reasons)
-SELECT m.id, r, r, 1.0 / r, '["popular with everyone"]' FROM trained_model m, generate_series(1, 20) r
+SELECT m.id, r, r, 1.0 / r, '["popular with everyone"]' FROM trained_model m, generate_series(1, {MERCHANTS}) r
 WHERE m.kind = 'AFFINITY';
 INSERT INTO send_time_profile (model_id, user_id, hour, sends, open_probability, low, high, by_hour, evidence)
 SELECT m.id, nullif(u, 0), 20, 30, 0.4, 0.3, 0.5, (SELECT jsonb_agg(0.2 + h * 0.001) FROM generate_series(0, 23) h),

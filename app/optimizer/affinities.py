@@ -11,7 +11,8 @@ from app.store.campaigns import CampaignStore, MerchantRow, UserRow
 from app.store.learned import AffinityRow, LearnedStore
 from app.store.models.codes import Evidence
 
-MOST = 100
+MOST = 200
+"""Merchants read of each user, and of everyone: at least as many as a training keeps."""
 HALVING_KM = 5.0
 """How far away a merchant is half as attractive to somebody of whom only the place is known."""
 

@@ -14,6 +14,8 @@ from engine.learning.affinity import HELD_OUT, Affinity, AffinityModel, fit_affi
 
 FIRST = 20
 """Merchants kept for each user."""
+FIRST_OF_EVERYONE = 200
+"""Merchants kept for everyone: what a new user's offers are told apart by."""
 MOST_PAIRS = 4_000_000
 """Users times merchants worked out at once: five scores of eight bytes each, and as much again on the way."""
 POPULAR = "popular with everyone"
@@ -111,7 +113,7 @@ def _fit(inputs: VisitInputs, *, before: float) -> AffinityModel:
 
 def _popular(model: AffinityModel, inputs: VisitInputs) -> Iterator[AffinityRow]:
     popular = model.scores[-1, 0] if model.scores.shape[1] else np.zeros(len(inputs.merchant_ids))
-    for rank, item in enumerate(np.argsort(-popular, kind="stable")[:FIRST].tolist(), start=1):
+    for rank, item in enumerate(np.argsort(-popular, kind="stable")[:FIRST_OF_EVERYONE].tolist(), start=1):
         merchant = int(inputs.merchant_ids[item])
         yield AffinityRow(user_id=None, merchant_id=merchant, rank=rank, score=float(popular[item]), reasons=(POPULAR,))
 
