@@ -143,3 +143,68 @@ async def test_the_hashs_choice_is_kept_with_its_exact_probability_anothers_with
         ours[1]: 0.9,
         theirs: 0.12344,
     }
+
+
+# ------------------------------------------------------------------------------------------------ policy versions
+
+
+async def kept(process) -> dict[str, tuple[str, float, int]]:
+    rows = await process.database.fetch(
+        "SELECT u.external_id, v.key, a.probability, a.policy_version FROM ab_test_assignment a "
+        "JOIN app_user u ON u.id = a.user_id JOIN ab_test_variant v ON v.id = a.variant_id"
+    )
+    return {row["external_id"]: (row["key"], row["probability"], row["policy_version"]) for row in rows}
+
+
+async def test_until_a_process_hears_of_a_new_version_its_record_names_the_one_before(
+    process, open_process, by
+) -> None:
+    test_id = (await process.running()).test.id
+    async with open_process(Silent()) as late:
+        await process.lifecycle.set_weights(test_id, {"control": 0.1, "treatment": 0.9}, principal=by)
+        process.clock.advance(1)
+        for user in USERS:  # decided by the old shares, after the new ones were made
+            await late.assign(f"shown-{user}", expose=True)
+        await late.record(*({"testId": "spring", "userId": f"sent-{user}"} for user in USERS))
+        named = {user: (await late.assign(f"named-{user}")).variant.key for user in USERS}
+        await late.record(
+            *({"testId": "spring", "userId": f"named-{user}", "variantKey": key} for user, key in named.items())
+        )
+        for user in USERS:
+            await process.assign(f"heard-{user}", expose=True)
+    found = await kept(process)
+    assert len(found) == 4 * len(USERS)
+    for user, (key, probability, version) in found.items():
+        shares = (
+            {"control": 0.1, "treatment": 0.9}
+            if user.startswith("heard")
+            else dict.fromkeys(("control", "treatment"), 0.5)
+        )
+        assert (probability, version) == (shares[key], 2 if user.startswith("heard") else 1), user
+
+
+async def test_a_sender_says_by_which_version_its_variant_was_chosen(process, by) -> None:
+    test_id = (await process.running()).test.id
+    before = {user: await process.assign(user) for user in USERS}
+    await process.lifecycle.set_weights(test_id, {"control": 0.1, "treatment": 0.9}, principal=by)
+    process.clock.advance(1)
+    await process.record(
+        *(
+            {"testId": "spring", "userId": user, "variantKey": one.variant.key, "policyVersion": one.policy_version}
+            for user, one in before.items()
+        ),
+        {"testId": "spring", "userId": "unknown-version", "variantKey": "control", "policyVersion": 99},
+    )
+    found = await kept(process)
+    assert found.pop("unknown-version")[2] == 2  # there is none of this number: that of its time
+    assert found == {user: (one.variant.key, 0.5, 1) for user, one in before.items()}
+
+
+@pytest.mark.parametrize("version", [0, -1, 2**31, "1.5", "two"])
+async def test_a_policy_version_is_a_whole_number_from_1(process, version: object) -> None:
+    await process.running()
+    receipt = await process.record({"testId": "spring", "variantKey": "control", "policyVersion": version})
+    assert [(one.rejection.field, "from 1 on" in one.rejection.message) for one in receipt.rejected] == [
+        ("policyVersion", True)
+    ]
+    assert await kept(process) == {}

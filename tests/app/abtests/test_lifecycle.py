@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.abtests.drafting import VariantDraft
 from app.errors import DomainErrors, ErrorCode
 from app.runtime.broadcast import LocalBroadcast
 from app.store import unit_metrics
@@ -374,3 +375,19 @@ async def test_what_comes_while_a_test_starts_or_ends_waits_for_it(process, by, 
         assert not recording.done()
     assert (await recording).accepted == 1
     assert await process.totals(test_id) == ({"treatment": (1, 0)} if lock == "start" else {})
+
+
+async def test_a_bandits_first_shares_respect_its_floor(process, by, stored) -> None:
+    uneven = (VariantDraft(key="a", weight=0.9, is_control=True), VariantDraft(key="b", weight=0.1))
+    definition = await process.create(
+        variants=uneven, allocation_policy=AllocationPolicy.THOMPSON, discount=0.7, key="sound"
+    )
+    assert (definition.test.floor, definition.test.discount) == (0.1, 0.7)
+    started = await process.lifecycle.start(definition.test.id, principal=by)
+    assert started.allocation.probabilities == (0.9, 0.1)
+    old = await process.create(variants=uneven, allocation_policy=AllocationPolicy.THOMPSON, key="old")
+    await process.database.execute("UPDATE ab_test SET floor = 0.2 WHERE id = $1", old.test.id)
+    before = await stored()
+    with pytest.raises(DomainErrors, match="below its floor"):
+        await process.lifecycle.start(old.test.id, principal=by)
+    assert await stored() == before
