@@ -15,7 +15,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import affinities, lifts, live_offers, offer_amounts, predictions, responses, send_hours, training
+from bench import (
+    affinities,
+    demo_truth,
+    lifts,
+    live_offers,
+    offer_amounts,
+    predictions,
+    responses,
+    send_hours,
+    training,
+)
 from bench.optimizer_data import DATA, Row
 
 VERDICT = {True: "yes", False: "NO", None: ""}
@@ -34,6 +44,7 @@ def main() -> None:
         "Send times": partial(send_hours.rows, given.data, given.worlds),
         "Merchant affinity": partial(affinities.rows, given.data),
         "Training": training.rows,
+        "The demo's world": demo_truth.rows,
         "Live offers": partial(live_offers.rows, given.data),
         "Served": predictions.rows,
     }

@@ -14,6 +14,7 @@ from engine.effects import IntervalEstimate
 
 HOURS = 24
 LEAST_SENDS = 500
+LEAST_OPENED = 20
 LEAST_CONVERTED = 20
 LEAST_LIFT = 0.05
 """Gains in opens below this are not worth a change of schedule."""
@@ -76,24 +77,27 @@ def advise_hour(situation: Situation, hours: KnownHours | None) -> Iterator[Advi
     timed, total, margin = situation.timed, situation.measures, situation.margin
     if timed is None or hours is None or not hours.foretells or timed.sends < LEAST_SENDS:
         return
-    if timed.sent_rate <= 0.0:
+    if timed.sent_rate <= 0.0 or total.opened < LEAST_OPENED:
         return
-    more = _more_opens(timed, hours.everyone)
-    if more.low <= 0.0 or more.point < LEAST_LIFT * timed.sent_rate:
+    observed = total.opened / messages(total)
+    more = _more_opens(timed, hours.everyone, observed=observed)
+    lift = timed.advised_rate / timed.sent_rate - 1.0
+    if more.low <= 0.0 or lift < LEAST_LIFT:
         return
     gain = None
-    if margin is not None and margin > 0 and total.converted >= LEAST_CONVERTED and total.opened:
-        gain = _worth(more, total.sent, margin * total.converted / total.opened, converted=total.converted)
+    if margin is not None and margin > 0 and total.converted >= LEAST_CONVERTED:
+        gain = _worth(more, messages(total), margin * total.converted / total.opened, converted=total.converted)
     currency = situation.campaign.currency
-    earns = "" if gain is None else f" At {total.sent:,} sends in {DAYS} days that is {in_words(gain, currency)} more."
+    earns = "" if gain is None else f" In {DAYS} days of {messages(total):,} that is {in_words(gain, currency)} more."
     yield Advice(
         kind=RecommendationKind.SEND_TIME,
         campaign_id=situation.campaign.id,
-        title=f"Send at each user's own hour: {more.point / timed.sent_rate:.0%} more opens",
+        title=f"Send at each user's own hour: {lift:.0%} more opens",
         rationale=(
             f"{timed.sends:,} messages to {timed.users:,} users went out at hours at which {timed.sent_rate:.1%} are"
-            f" expected to be opened; at the hours advised (`sendTime`) {timed.advised_rate:.1%}:"
-            f" {100 * more.point:.1f} points more (95 % {100 * more.low:.1f} to {100 * more.high:.1f}).{earns}"
+            f" expected to be opened; at the hours advised (`sendTime`) {timed.advised_rate:.1%}. {observed:.1%} were"
+            f" opened: that is {100 * more.point:.1f} points more (95 % {100 * more.low:.1f} to"
+            f" {100 * more.high:.1f}).{earns}"
             f" The model foretold sends that it had not seen with a log loss of {hours.loss:.4f}; one rate by hour for"
             f" everyone does with {hours.loss_by_everyone:.4f}."
         ),
@@ -103,21 +107,23 @@ def advise_hour(situation: Situation, hours: KnownHours | None) -> Iterator[Advi
             "users": timed.users,
             "rate_as_sent": timed.sent_rate,
             "rate_at_advised_hours": timed.advised_rate,
+            "observed_rate": observed,
             "more_opens": figures(more),
         },
     )
 
 
-def _more_opens(timed: Timed, everyone: SendTimeRow) -> IntervalEstimate:
-    """Return the difference in open rates.
+def _more_opens(timed: Timed, everyone: SendTimeRow, *, observed: float) -> IntervalEstimate:
+    """Return the difference in open rates, at the level of opens that were observed at the hours of sending.
 
     Users err each for itself; all together as much as the rate at one hour of the day does, of all sends learned from.
     """
     rate = min(timed.advised_rate, 1.0)
     common = rate * (1.0 - rate) / max(1.0, everyone.sends / HOURS)
-    spread = math.sqrt(timed.advised_variance / max(1, timed.users) + common)
+    margin = NORMAL_95 * math.sqrt(timed.advised_variance / max(1, timed.users) + common)
     point = timed.advised_rate - timed.sent_rate
-    return IntervalEstimate(point=point, low=point - NORMAL_95 * spread, high=point + NORMAL_95 * spread)
+    more = IntervalEstimate(point=point, low=point - margin, high=point + margin)
+    return scaled(more, observed / timed.sent_rate)
 
 
 def _worth(more: IntervalEstimate, sends: int, per_open: float, *, converted: int) -> IntervalEstimate:
