@@ -130,27 +130,42 @@ def simulated_rows(events: pd.DataFrame, repeats: int) -> list[Row]:
                 f"Bayes bound {most_lift:.0%}",
             )
         )
-    return [*result, skewed_row(rates, repeats)]
+    return [*result, *skewed_rows(profiles, rates, repeats)]
 
 
-def skewed_row(rates: FloatArray, repeats: int) -> Row:
+def skewed_rows(profiles: FloatArray, rates: FloatArray, repeats: int) -> list[Row]:
     odds = np.full(24, 0.3 / 21)
     odds[10:13] = 0.7 / 3
     seen = []
     for seed in range(repeats):
         opened, sent = simulate(rates, np.random.default_rng([seed, 1]), 90, odds)
-        ours = at_hours(rates, advised(opened, sent)).mean()
         others = (
             at_hours(rates, opened.argmax(axis=1)).mean(),
-            (rates @ odds).mean(),
             rates[:, opened.sum(axis=0).argmax()].mean(),
+            (rates @ odds).mean(),
             rates.mean(axis=0).max(),
         )
-        seen.append([ours / other - 1.0 for other in others])
-    gain, schedule, most, best = np.mean(seen, axis=0)
-    beside = f"over the schedule {schedule:.0%}; everyone's hour of most opens {most:.0%}; best global hour {best:.0%}"
-    name = "hour: 70% of 90 sends at 10-12, opens over own hours of most opens"
-    return Row(name, "at least 50%", f"{gain:.0%}", gain >= 0.5, beside)
+        reached = [
+            at_hours(rates, hours).mean() for hours in (advised(opened, sent), bayes_hours(profiles, opened, sent))
+        ]
+        seen.append([[each / other - 1.0 for other in others] for each in reached])
+    ours, bound = np.mean(seen, axis=0)
+    over = (
+        "each user's hour of most opens",
+        "everyone's hour of most opens",
+        "the schedule as it was",
+        "the truly best hour for everyone",
+    )
+    return [
+        Row(
+            f"hour: 70% of 90 sends at 10-12, opens over {name}",
+            "at least 50%" if place < 3 else "",
+            f"{ours[place]:.0%}",
+            ours[place] >= 0.5 if place < 3 else None,
+            f"Bayes bound {bound[place]:.0%}",
+        )
+        for place, name in enumerate(over)
+    ]
 
 
 def real_row(name: str, events: pd.DataFrame, target: float) -> Row:
