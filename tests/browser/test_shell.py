@@ -86,8 +86,10 @@ async def test_a_lost_connection_is_said_and_comes_back_without_a_reload(
         await expect(page.locator(".connection")).to_have_text("Live")
         await page.evaluate("window.notReloaded = true")
     await expect(page.locator(".connection")).to_contain_text("Connection lost")
+    await page.get_by_role("link", name="Tests").click()  # whose code has not been loaded yet
     with start_demo(folder, port=port):
         await expect(page.locator(".connection")).to_have_text("Live")
+        await expect(page.get_by_role("heading", level=1, name="Tests")).to_be_visible()
         assert await page.evaluate("window.notReloaded")
 
 

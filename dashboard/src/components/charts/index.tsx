@@ -1,4 +1,5 @@
 import { lazy, Suspense, useEffect, useRef, useState, type ComponentType, type ReactNode } from "react";
+import { patiently } from "../loading";
 import { Skeleton } from "../states";
 import type * as charts from "./types";
 
@@ -8,7 +9,7 @@ const HEIGHT = 260;
 
 /** Loads a drawing's code when it is first scrolled into sight. */
 function whenSeen<Props extends charts.Drawn>(load: () => Promise<{ default: ComponentType<Props> }>) {
-  const Drawing = lazy(load) as unknown as ComponentType<Props>;
+  const Drawing = lazy(patiently(load)) as unknown as ComponentType<Props>;
   return function Chart(props: Props) {
     const waiting = <Skeleton height={props.height ?? HEIGHT} label="Drawing" />;
     return (
