@@ -1,10 +1,23 @@
-import { Empty, PageHeading } from "@/components";
+import { Route, Switch } from "wouter";
+import { SampleSizePage } from "./SampleSizePage";
+import { TestForm } from "./TestForm";
+import { TestListPage } from "./TestListPage";
+import { TestPage } from "./TestPage";
 
-export default function Page() {
+/** All tests, one of them, a new one, and how many units one needs. */
+export default function Tests() {
   return (
-    <>
-      <PageHeading title="Tests" />
-      <Empty title="Nothing here yet">This page is being built.</Empty>
-    </>
+    <Switch>
+      <Route path="/tests/-/new">
+        <TestForm />
+      </Route>
+      <Route path="/tests/-/sample-size">
+        <SampleSizePage />
+      </Route>
+      <Route path="/tests/:id">{({ id }) => <TestPage key={id} id={id} />}</Route>
+      <Route>
+        <TestListPage />
+      </Route>
+    </Switch>
   );
 }
