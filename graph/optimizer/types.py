@@ -31,7 +31,9 @@ class SendTime:
     by_hour: list[float] = reading(
         "Open probability by local hour, 24 fractions from hour 0 on.", lambda row: list(row.by_hour)
     )
-    sends: BigInt = reading("Sends that it rests on, a count.")
+    sends: BigInt = reading(
+        "Sends known of the user; of the segment, or of everyone, where none are known of the user; a count."
+    )
     quiet_hours: list[int] = reading("Local hours that were left out.", lambda row: list(row.quiet_hours))
     explored: bool = reading("Whether `hour` was drawn at random, so that models learn from hours nobody chose.")
     probability: float = reading(
