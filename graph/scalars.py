@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from operator import attrgetter
 from typing import NewType
 
 import strawberry
@@ -46,6 +47,29 @@ def read_date(value: object) -> date:
 def write_decimal(value: Decimal) -> str:
     """Return two decimals, halves to even."""
     return str(value.quantize(CENT, rounding=ROUND_HALF_EVEN))
+
+
+def write_micros(micros: int) -> str:
+    """Return millionths as `write_decimal` would: two decimals, halves to even."""
+    cents, rest = divmod(micros, 10_000)
+    if rest > 5_000 or (rest == 5_000 and cents & 1):
+        cents += 1
+    whole, hundredths = divmod(abs(cents), 100)
+    return f"{'-' if micros < 0 else ''}{whole}.{hundredths:02d}"
+
+
+class Amount:
+    """Reads money, kept as a whole number of millionths in the attribute at `path`."""
+
+    __slots__ = ("_micros", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._micros = attrgetter(path)
+
+    def __call__(self, row: object) -> Decimal:
+        """Return the exact amount."""
+        return Decimal(self._micros(row)).scaleb(-6)
 
 
 def read_decimal(value: object) -> Decimal:

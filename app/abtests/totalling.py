@@ -31,19 +31,20 @@ def _totals(variant: VariantRow, own: OwnTotals | None) -> VariantTotals:
         return VariantTotals(
             variant=variant, exposed=0, converted=0, multiple_exposed=0, mean=None, standard_deviation=None
         )
-    scale = MICROS if own.kind in MONEY else 1
-    squares = int(own.value_squares)
-    mean, deviation = mean_and_deviation(own.exposed, int(own.value_sum), squares=squares, scale=scale)
+    _, kind, exposed, multiple, converted, value_sum, squares, denominator = own
+    scale = MICROS if kind in MONEY else 1
+    mean, deviation = mean_and_deviation(exposed, int(value_sum), squares=int(squares), scale=scale)
+    if kind == MetricKind.RATIO:
+        mean = _ratio(mean, int(denominator), exposed)
     return VariantTotals(
         variant=variant,
-        exposed=own.exposed,
-        converted=own.converted,
-        multiple_exposed=own.multiple_exposed,
-        mean=_ratio(own, mean) if own.kind == MetricKind.RATIO else mean,
+        exposed=exposed,
+        converted=converted,
+        multiple_exposed=multiple,
+        mean=mean,
         standard_deviation=deviation,
     )
 
 
-def _ratio(own: OwnTotals, mean: float | None) -> float | None:
-    denominator = int(own.denominator_sum)
-    return mean / (denominator / own.exposed) if mean is not None and denominator else None
+def _ratio(mean: float | None, denominator: int, exposed: int) -> float | None:
+    return mean / (denominator / exposed) if mean is not None and denominator else None

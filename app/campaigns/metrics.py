@@ -242,14 +242,15 @@ def _closed(window: Window, starts: Sequence[datetime]) -> tuple[datetime, datet
 def _starts(interval: Interval, stretch: tuple[datetime, datetime] | None) -> list[datetime]:
     if stretch is None:
         return []
-    from_ = floor(stretch[0], interval.width)
-    points = -((from_ - stretch[1]) // interval.width)
+    width = interval.width
+    from_ = floor(stretch[0], width)
+    points = -((from_ - stretch[1]) // width)
     if points > MAX_POINTS:
         raise InvalidInput(
             f"The trend has {points:,} points, more than {MAX_POINTS:,}: narrow the window or widen the interval.",
             path=("window",),
         )
-    return [from_ + step * interval.width for step in range(points)]
+    return [from_ + step * width for step in range(points)]
 
 
 def _break_even(measures: Measures) -> int | None:

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum, auto
-
-from msgspec import Struct
+from typing import cast
 
 from app.store.database import Database
 
@@ -23,23 +22,15 @@ type Parts = frozenset[Part]
 WHOLE: Parts = frozenset(Part)
 
 
-class OwnTotals(Struct, frozen=True):
-    """What one variant's units did by the test's own metric; sums, in micros for money, as decimal digits."""
-
-    variant_id: int
-    kind: str
-    exposed: int
-    multiple_exposed: int
-    converted: int
-    value_sum: str
-    value_squares: str
-    denominator_sum: str
+type OwnTotals = tuple[int, str, int, int, int, str, str, str]
+"""What one variant's units did by the test's own metric: variant id, the metric's kind, units exposed, exposed to more
+variants, converted; then decimal digits, in micros for money: sums of values, of their squares, of denominators."""
 
 
 async def own_totals(database: Database, test_ids: Sequence[int]) -> dict[int, OwnTotals]:
     """Return totals by variant, over slots and segments; variants without exposures are left out."""
     rows = await database.fetch(OWN_TOTALS, list(test_ids))
-    return {row[0]: OwnTotals(*row) for row in rows}
+    return {row[0]: cast("OwnTotals", row) for row in rows}
 
 
 # Sums of numerics come as text: PostgreSQL's numeric is read far more slowly, and they are whole.

@@ -61,6 +61,7 @@ class TestRow(Struct, frozen=True):
 
     __test__ = False
 
+    # what lists show
     id: int
     key: str
     name: str
@@ -68,16 +69,21 @@ class TestRow(Struct, frozen=True):
     status: TestStatus
     campaign_id: int | None
     confidence_level: float
-    power: float
     minimum_detectable_effect: float | None
-    baseline: float | None
     target_sample_size: int | None
     allocation_policy: AllocationPolicy
+    coverage: float
+    holdout: float
+    winner_id: int | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    # Part.PLAN
+    power: float
+    baseline: float | None
     floor: float
     reallocate_every_minutes: int
     discount: float | None
-    coverage: float
-    holdout: float
     seed: str
     exclusion_group: str | None
     exclusion_low: float | None
@@ -86,10 +92,6 @@ class TestRow(Struct, frozen=True):
     context_attributes: Any
     decided_elsewhere: bool
     guardrail_stops: Any
-    winner_id: int | None
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
 
 
 class TestDefinition(Struct, frozen=True, kw_only=True):
@@ -183,30 +185,26 @@ SUMS = (
 )
 
 
-_SHOWN = frozenset(
-    {
-        *("id", "key", "name", "hypothesis", "status", "campaign_id", "confidence_level", "minimum_detectable_effect"),
-        *("target_sample_size", "allocation_policy", "coverage", "holdout", "winner_id"),
-        *("created_at", "started_at", "ended_at"),
-    }
-)
-_SHOWN_COLUMNS = ", ".join(name if name in _SHOWN else f"NULL::text AS {name}" for name in TestRow.__struct_fields__)
-_TEST_WIDTH = len(TestRow.__struct_fields__)
+_SHOWN = TestRow.__struct_fields__.index("power")
+_SHOWN_COLUMNS = ", ".join(TestRow.__struct_fields__[:_SHOWN])
+_WIDTH = len(TestRow.__struct_fields__)
+_UNREAD = (None,) * (_WIDTH - _SHOWN)
 _STATUS, _POLICY = (TestRow.__struct_fields__.index(name) for name in ("status", "allocation_policy"))
 _STATUSES = {status.value: status for status in TestStatus}
 _POLICIES = {policy.value: policy for policy in AllocationPolicy}
 
 
 def columns_read(parts: Parts) -> str:
-    """Return what is read of a test's own row; what is not read is null."""
+    """Return what is read of a test's own row; what is not read is None."""
     return TEST_COLUMNS if Part.PLAN in parts else _SHOWN_COLUMNS
 
 
 def _test(row: Record) -> TestRow:
-    values = list(row)
+    """Return a row that begins with a test's columns; a page's rows end with what orders them."""
+    values: list[Any] = [*row[:_WIDTH]] if len(row) >= _WIDTH else [*row[:_SHOWN], *_UNREAD]
     values[_STATUS] = _STATUSES[values[_STATUS]]
     values[_POLICY] = _POLICIES[values[_POLICY]]
-    return TestRow(*values[:_TEST_WIDTH])  # after it, a page's rows have what orders them
+    return TestRow(*values)
 
 
 def _metric(row: Record) -> MetricRow:

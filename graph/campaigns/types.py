@@ -17,7 +17,7 @@ from app.store.models.codes import CampaignStatus
 from graph.connections import Connection
 from graph.fields import reading, related
 from graph.identifiers import Identified, Kind
-from graph.scalars import BigInt
+from graph.scalars import Amount, BigInt
 
 strawberry.enum(CampaignStatus, description="A campaign's place in its life.")
 strawberry.enum(
@@ -65,8 +65,10 @@ class CampaignMetrics:
     activated: BigInt = _measure("activated", "Offers activated, a count.")
     converted: BigInt = _measure("converted", "Conversions, a count.")
     geofence_entries: BigInt = _measure("geofence_entries", "Times a user came near the merchant, a count.")
-    revenue: Decimal = reading("Value of all conversions, money.")
-    cost: Decimal = reading("Cash-back paid for conversions plus cost of delivery, money.")
+    revenue: Decimal = reading("Value of all conversions, money.", Amount("measures.revenue_micros"))
+    cost: Decimal = reading(
+        "Cash-back paid for conversions plus cost of delivery, money.", Amount("measures.cost_micros")
+    )
     delivery_rate: float | None = reading("delivered / sent, a fraction; null when nothing was sent.")
     open_rate: float | None = reading("opened / delivered, a fraction; null when nothing was delivered.")
     click_through_rate: float | None = reading("clicked / opened, a fraction; null when nothing was opened.")

@@ -22,6 +22,7 @@ from graphql.execution.collect_fields import FieldDetails
 
 from graph.completion.leaves import Surprise, complete_by, leaf_of
 from graph.identifiers import Identified
+from graph.scalars import Amount, write_micros
 from graph.selection import LOADED, READER, Selected, Selections
 
 MOST_FIELDS = 2_000
@@ -46,7 +47,7 @@ class _Writer:
     def __init__(self, selections: Selections) -> None:
         self._selections = selections
         self._lines: list[str] = []
-        self._names: dict[str, Any] = {"Surprise": Surprise, "surprised": _surprised}
+        self._names: dict[str, Any] = {"Surprise": Surprise, "surprised": _surprised, "write_micros": write_micros}
         self._written: dict[object, str] = {}
         self._fields = 0
         self._values = 0
@@ -92,7 +93,7 @@ class _Writer:
             return repr(parent.name)
         if LOADED not in field.extensions and (READER not in field.extensions or field.args):
             raise NotCompiled
-        if isinstance(field.extensions.get(READER), Identified):
+        if isinstance(field.extensions.get(READER), _Written):
             return source
         return self._completed(cast("Any", field).type, selected.details, source)
 
@@ -161,7 +162,7 @@ class _Sources:
             return self._called(read)
         owner, _, name = path.rpartition(".")
         attribute = f"{self._owner(owner)}.{name}"
-        return f"f'{read.kind}_{{{attribute}}}'" if isinstance(read, Identified) else attribute
+        return _text(read, attribute) if isinstance(read, _Written) else attribute
 
     def lines(self) -> list[str]:
         """Return the assignments that the expressions rest on."""
@@ -193,12 +194,20 @@ def _head(*, branching: bool) -> list[str]:
 
 def _path(read: object) -> str | None:
     """Return the attributes that a reader follows, where it does nothing else."""
-    if isinstance(read, Identified):
+    if isinstance(read, _Written):
         return read.path
     if not isinstance(read, attrgetter):
         return None
     names = read.__reduce__()[1]
     return names[0] if len(names) == 1 else None
+
+
+_Written = (Identified, Amount)
+"""Readers whose leaves are written from what they read, without the value in between."""
+
+
+def _text(read: Identified | Amount, attribute: str) -> str:
+    return f"write_micros({attribute})" if isinstance(read, Amount) else f"f'{read.kind}_{{{attribute}}}'"
 
 
 def _local(owner: str) -> str:

@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from graphql import BooleanValueNode, FloatValueNode, GraphQLError, StringValueNode
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.scalars import (
+    Amount,
     read_bigint,
     read_date,
     read_datetime,
@@ -14,6 +16,7 @@ from graph.scalars import (
     read_decimal_literal,
     write_datetime,
     write_decimal,
+    write_micros,
 )
 
 
@@ -51,6 +54,11 @@ def test_days() -> None:
 )
 def test_money_has_two_decimals_halves_to_even(amount: str, written: str) -> None:
     assert write_decimal(Decimal(amount)) == written
+
+
+@given(st.integers(-(10**20), 10**20) | st.integers(-100, 100).map(lambda halves: halves * 5_000))
+def test_millionths_are_written_as_the_amount_is(micros: int) -> None:
+    assert write_micros(micros) == write_decimal(Amount("micros")(SimpleNamespace(micros=micros)))
 
 
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=2))

@@ -13,6 +13,7 @@ from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLObjectT
 
 from app.errors import DomainErrors, InvalidInput, NotFound
 from graph.identifiers import Identified
+from graph.scalars import Amount
 from graph.schema import GraphSchema, _reader
 from graph.selection import LOADED, READER
 
@@ -82,6 +83,9 @@ LEAVES: dict[str, tuple[Any, ...]] = {
 }
 
 
+MICROS = (0, 1, 5_000, -5_000, 15_000, -15_000, 25_000, 12_345_678, -4_999, 10**18, -(10**18) - 1)
+
+
 class Maker:
     """Makes the rows of one run: the same seed, place and arguments give the same rows."""
 
@@ -118,7 +122,12 @@ class Maker:
 
     def read(self, field: Any, place: str) -> Any:
         reader = field.extensions[READER]
-        return 7 if isinstance(reader, Identified) else self.value(field.type, place)
+        random = Random(f"{self._seed}/{place}")
+        if isinstance(reader, Identified):
+            return random.choice((7, 8, 10**12))
+        if isinstance(reader, Amount):
+            return random.choice(MICROS) if random.random() >= self._flaws else random.choice((None, "x", 1.5, []))
+        return self.value(field.type, place)
 
 
 def kind_of(type_: Any) -> str:
@@ -140,7 +149,7 @@ def set_path(row: Any, path: str, value: Any) -> None:
 
 def path_of(name: str, field: Any) -> str:
     reader = field.extensions[READER]
-    if isinstance(reader, Identified):
+    if isinstance(reader, Identified | Amount):
         return reader.path
     return reader.__reduce__()[1][0] if isinstance(reader, attrgetter) else f"read_{name}"
 
