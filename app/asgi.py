@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.abtests.analyzing import Analyzing
 from app.abtests.assigning import Assigning, Decision
 from app.abtests.audiences import is_for
+from app.abtests.coursing import Coursing
 from app.abtests.crediting import Crediting
 from app.abtests.deciding import ExposureDeciding, NamedExposure
 from app.abtests.definitions import Definitions
@@ -59,6 +60,7 @@ from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock, SystemClock
 from app.runtime.compute import Compute, ProcessCompute
 from app.runtime.settings import Settings
+from app.store.abtest_courses import TestCourses
 from app.store.abtest_lists import TestLists
 from app.store.abtest_logs import TestLogs
 from app.store.abtests import TestStore
@@ -296,6 +298,7 @@ def _services(
             clock=clock,
             applied=applied,
         ),
+        coursing=Coursing(TestCourses(database), clock=clock),
         estimating=Estimating(PolicyStore(database), clock=clock),
         crediting=Crediting(TestLogs(database)),
         exposing=exposing,

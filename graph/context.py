@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.abtests.analyzing import Analyzing
+from app.abtests.coursing import Coursing
 from app.abtests.crediting import Crediting
 from app.abtests.estimating import Estimating
 from app.abtests.exposing import Exposing
@@ -17,8 +18,8 @@ from app.ingestion.pipeline import Ingestion
 from app.operations.job_control import JobControl
 from app.optimizer.affinities import Affinities
 from app.optimizer.recommending import Recommending
-from app.optimizer.timing import Timing
 from app.optimizer.requesting import TrainingRequests
+from app.optimizer.timing import Timing
 from app.store.abtest_lists import TestLists
 from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
@@ -43,6 +44,7 @@ class Services:
     lifecycle: TestLifecycle
     analyzing: Analyzing
     reallocating: Reallocating
+    coursing: Coursing
     estimating: Estimating
     crediting: Crediting
     exposing: Exposing

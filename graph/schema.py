@@ -18,7 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from graph.abtests import adaptive, user_assignments
+from graph.abtests import adaptive, course, user_assignments
 from graph.abtests import mutations as test_mutations
 from graph.abtests import queries as test_queries
 from graph.abtests import subscriptions as test_subscriptions
@@ -38,7 +38,7 @@ from graph.selection import LOADED, READER, Loaded, asked_of, named_type
 from graph.trees import Branch, Grown, grow
 
 DEFINITION = "strawberry-definition"
-EXTENSIONS = (user_assignments, optimizer_loaders)
+EXTENSIONS = (course, user_assignments, optimizer_loaders)
 """Imported for what they add to other domains' types."""
 
 

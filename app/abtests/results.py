@@ -146,6 +146,18 @@ def compute_results(
     )
 
 
+def compare_schools(
+    definition: TestDefinition, question: Question, totals: MetricTotals
+) -> tuple[FrequentistResult | None, SequentialResult | None]:
+    """Return the comparison at a fixed size and the one that is valid at every look; None for too little data."""
+    target = definition.test.target_sample_size or UNPLANNED_TARGET
+    moments = _attempt(lambda: _moments(totals, question), [])
+    return (
+        _attempt(lambda: _frequentist(totals, question, moments), []),
+        _attempt(lambda: _sequential(totals, question, moments, target), []),
+    )
+
+
 def progress(definition: TestDefinition, exposed: int) -> float:
     """Return the exposed units over the planned ones, at most 1; 0 where no size is planned."""
     target = definition.test.target_sample_size

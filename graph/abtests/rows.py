@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from app.abtests.assigning import Decision
 from app.abtests.guarding import stops_of
@@ -159,13 +159,32 @@ def sample_ratio(results: TestResults) -> SampleRatio:
     return SampleRatio(check.p_value, check.mismatch, check.caution, list(check.expected), list(check.observed))
 
 
-def frequentist(results: TestResults) -> Frequentist | None:
+class Compares(Protocol):
+    """What a comparison belongs to: results, or a point of a course."""
+
+    @property
+    def definition(self) -> TestDefinition:
+        """The test."""
+        ...
+
+    @property
+    def frequentist(self) -> FrequentistResult | None:
+        """At a fixed size."""
+        ...
+
+    @property
+    def sequential(self) -> SequentialResult | None:
+        """At every look."""
+        ...
+
+
+def frequentist(results: Compares) -> Frequentist | None:
     """Return the fixed-horizon result with its treatments."""
     result = results.frequentist
     return None if result is None else Frequentist(result, _compared(results, result.comparisons))
 
 
-def sequential(results: TestResults) -> Sequential | None:
+def sequential(results: Compares) -> Sequential | None:
     """Return the always-valid result with its treatments."""
     result = results.sequential
     return None if result is None else Sequential(result, _compared(results, result.comparisons))
@@ -238,6 +257,6 @@ def decided(decision: Decision) -> Decided | None:
     )
 
 
-def _compared(results: TestResults, comparisons: tuple[Comparison, ...]) -> list[Compared]:
+def _compared(results: Compares, comparisons: tuple[Comparison, ...]) -> list[Compared]:
     variants = results.definition.variants
     return [Compared(variants[one.variant], one) for one in comparisons]
