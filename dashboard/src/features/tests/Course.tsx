@@ -1,13 +1,13 @@
 import { useMemo, useState } from "react";
 import { useQuery } from "urql";
-import { Answer, Empty, Figure, formatCount, formatUtcHour, Select, type Column } from "@/components";
+import { Answer, Empty, Figure, formatCount, formatUtcDay, formatUtcHour, Select, type Column } from "@/components";
 import { LineChart, type Line } from "@/components/charts";
-import { useKeptFresh, type TestsAnalysesQuery } from "@/graph";
-import { TEST_ANALYSES } from "./documents";
-import { differenceWriterOf } from "./scale";
+import { useKeptFresh, type TestsCourseQuery } from "@/graph";
+import { TEST_COURSE } from "./documents";
+import { differenceWriterOf, type Write } from "./scale";
 import type { Results, Test } from "./TestPage";
 
-type Analysis = NonNullable<TestsAnalysesQuery["test"]>["analyses"]["nodes"][number];
+type Point = NonNullable<TestsCourseQuery["test"]>["course"][number];
 
 /** One look at the test: the difference then, with both intervals. */
 export interface Look {
@@ -22,21 +22,20 @@ export interface Look {
 
 const FRESH_SECONDS = 60;
 
-/** The difference look by look: the fixed-size interval crosses zero again and again, the always-valid one seldom does. */
+/** The difference look by look: the fixed-size interval leaves zero by chance again and again, the always-valid one seldom does. */
 export function Course({ test, results }: { test: Test; results: Results }) {
   const treatments = test.variants.filter(({ isControl }) => !isControl);
   const [chosen, setChosen] = useState(treatments[0]?.key ?? "");
-  const [answer, ask] = useQuery({ query: TEST_ANALYSES, variables: { id: test.id } });
+  const [answer, ask] = useQuery({ query: TEST_COURSE, variables: { id: test.id } });
   useKeptFresh(ask, FRESH_SECONDS);
-  const seen = useSeen(results);
-  const saved = answer.data?.test?.analyses.nodes;
-  const looks = useMemo(() => looksOf([...(saved ?? []).map(resultsOf), ...seen], chosen), [saved, seen, chosen]);
+  const points = answer.data?.test?.course;
+  const looks = useMemo(() => looksOf([...(points ?? []), presentOf(results)], chosen), [points, results, chosen]);
   const newest = looks.at(-1);
   const write = differenceWriterOf(test.metric.kind, test.campaign?.currency ?? "");
   return (
     <Figure
       title="Why looking early is safe"
-      note="The difference to the control at each look: saved analyses, and what came while this page was open"
+      note="The difference to the control at the end of each day, and now"
       file={`${test.key}-course`}
       table={{ columns: columnsOf(write), rows: looks }}
       tools={
@@ -50,16 +49,17 @@ export function Course({ test, results }: { test: Test; results: Results }) {
           newest ? (
             <>
               <LineChart
-                label={`Difference to the control over ${looks.length} looks; now ${write(newest.point)}`}
+                label={`Difference to the control at ${looks.length} looks; now ${write(newest.point)}, at every look from ${write(newest.alwaysLow)} to ${write(newest.alwaysHigh)}`}
                 lines={linesOf(looks)}
-                formatX={(x) => formatUtcHour(x)}
+                formatX={(x) => formatUtcDay(x)}
                 formatY={write}
                 fromZero={false}
                 references={[{ value: 0, name: "no difference" }]}
+                height={320}
               />
               <p className="muted">
-                The narrow band is right 95 times in 100 if one looks once, at the planned size; whoever stops at the first look at which it
-                leaves zero is fooled far more often. The wide band is right at all looks together: act as soon as it leaves zero.
+                The narrow band is right for one look, at the planned size; whoever stops at the first look at which it leaves zero is fooled
+                far more often than it says. The wide band is right at all looks together: act as soon as it leaves zero.
               </p>
             </>
           ) : (
@@ -71,39 +71,32 @@ export function Course({ test, results }: { test: Test; results: Results }) {
   );
 }
 
-type Seen = Pick<Results, "asOf" | "frequentist" | "sequential"> & { totals: readonly { exposed: number }[] };
+const presentOf = ({ asOf, totals, frequentist, sequential }: Results): Point =>
+  ({ at: asOf, exposed: totals.reduce((sum, one) => sum + one.exposed, 0), frequentist, sequential });
 
-const resultsOf = ({ results }: Analysis): Seen => results as unknown as Seen;
-
-const MOST_KEPT = 500;
-
-/** What came while the page was open. */
-function useSeen(results: Results): readonly Seen[] {
-  const [seen, setSeen] = useState<readonly Seen[]>([results]);
-  if (seen.at(-1) !== results && seen.at(-1)?.asOf !== results.asOf) setSeen([...seen, results].slice(-MOST_KEPT));
-  return seen;
+/** Looks in the order of time; of those with the same units only the last, so that the present replaces today's. */
+export function looksOf(points: readonly Point[], variant: string): Look[] {
+  const looks = points.flatMap((point): Look[] => {
+    const always = point.sequential?.comparisons.find((one) => one.variant.key === variant)?.difference;
+    const fixed = point.frequentist?.comparisons.find((one) => one.variant.key === variant)?.difference;
+    if (!always) return [];
+    return [
+      {
+        at: Date.parse(point.at),
+        exposed: point.exposed,
+        point: always.point,
+        fixedLow: fixed?.low ?? null,
+        fixedHigh: fixed?.high ?? null,
+        alwaysLow: always.low,
+        alwaysHigh: always.high,
+      },
+    ];
+  });
+  const [last, before] = [looks.at(-1), looks.at(-2)];
+  return last && before && before.at >= last.at - HOURS_12 && looks.length > 2 ? [...looks.slice(0, -2), last] : looks;
 }
 
-/** Looks in the order of time, one at each. */
-export function looksOf(seen: readonly Seen[], variant: string): Look[] {
-  const looks = new Map<number, Look>();
-  for (const { asOf, totals, frequentist, sequential } of seen) {
-    const always = sequential?.comparisons.find((one) => one.variant.key === variant)?.difference;
-    const fixed = frequentist?.comparisons.find((one) => one.variant.key === variant)?.difference;
-    if (!always) continue;
-    const at = Date.parse(asOf);
-    looks.set(at, {
-      at,
-      exposed: totals.reduce((sum, one) => sum + one.exposed, 0),
-      point: always.point,
-      fixedLow: fixed?.low ?? null,
-      fixedHigh: fixed?.high ?? null,
-      alwaysLow: always.low,
-      alwaysHigh: always.high,
-    });
-  }
-  return [...looks.values()].sort((one, other) => one.at - other.at);
-}
+const HOURS_12 = 12 * 3_600_000;
 
 const linesOf = (looks: readonly Look[]): Line[] => [
   {
@@ -119,7 +112,7 @@ const linesOf = (looks: readonly Look[]): Line[] => [
   },
 ];
 
-const columnsOf = (write: (value: number) => string): Column<Look>[] => {
+const columnsOf = (write: Write): Column<Look>[] => {
   const shown = (value: number | null) => (value === null ? "–" : write(value));
   return [
     { name: "Look", value: ({ at }) => new Date(at).toISOString(), show: ({ at }) => formatUtcHour(at) },

@@ -3,7 +3,6 @@ import {
   Card,
   DataTable,
   Empty,
-  formatCount,
   formatNumber,
   formatPercent,
   formatPValue,
@@ -31,7 +30,6 @@ export function Schools({ test, results }: Props) {
 type Comparison = NonNullable<Results["sequential"]>["comparisons"][number];
 interface ComparedRow {
   name: string;
-  exposed: number;
   mean: number | null;
   fixed: Comparison | undefined;
   always: Comparison | undefined;
@@ -52,7 +50,8 @@ function Frequentist({ test, results }: Props) {
         <>
           <DataTable caption="Frequentist results by variant" columns={frequentistColumns(test)} rows={compared(results)} keyOf={({ name }) => name} />
           <p className="muted">
-            The p-value and its interval hold for one look, at the planned size. The always-valid ones hold however often one looks.
+            p, adjusted for the number of variants, and the fixed-size interval hold for one look, at the planned size. The other
+            interval holds however often one looks.
           </p>
         </>
       ) : (
@@ -63,9 +62,8 @@ function Frequentist({ test, results }: Props) {
 }
 
 function compared({ totals, frequentist, sequential }: Results): ComparedRow[] {
-  return totals.map(({ variant, exposed, mean }) => ({
+  return totals.map(({ variant, mean }) => ({
     name: variant.name,
-    exposed,
     mean: mean ?? null,
     fixed: frequentist?.comparisons.find((one) => one.variant.key === variant.key),
     always: sequential?.comparisons.find((one) => one.variant.key === variant.key),
@@ -73,7 +71,13 @@ function compared({ totals, frequentist, sequential }: Results): ComparedRow[] {
 }
 
 const interval = (estimate: { low: number; high: number } | undefined, write: Write) =>
-  estimate ? `${write(estimate.low)} to ${write(estimate.high)}` : "–";
+  estimate ? `${withoutUnit(write(estimate.low), write(estimate.high))} to ${write(estimate.high)}` : "–";
+
+/** The low end without the unit that the high end repeats. */
+const withoutUnit = (low: string, high: string) => {
+  for (const unit of [" pp", "%"]) if (low.endsWith(unit) && high.endsWith(unit)) return low.slice(0, -unit.length);
+  return low;
+};
 
 const shownDifference = (comparison: Comparison | undefined, differ: Write) =>
   comparison ? differ(comparison.difference.point) : "control";
@@ -84,7 +88,6 @@ function frequentistColumns(test: Test): Column<ComparedRow>[] {
   const differ = differenceWriterOf(test.metric.kind, currency);
   return [
     { name: "Variant", value: ({ name }) => name },
-    { name: "Units", value: ({ exposed }) => exposed, show: ({ exposed }) => formatCount(exposed), numeric: true, minor: true },
     { name: test.metric.kind === "CONVERSION" ? "Rate" : "Mean", value: ({ mean }) => mean, show: ({ mean }) => (mean === null ? "–" : write(mean)), numeric: true },
     {
       name: "Difference",
@@ -92,16 +95,15 @@ function frequentistColumns(test: Test): Column<ComparedRow>[] {
       show: ({ fixed, always }) => shownDifference(fixed ?? always, differ),
       numeric: true,
     },
-    { name: "At the planned size", value: ({ fixed }) => interval(fixed?.difference, differ), numeric: true, minor: true },
-    { name: "At every look", value: ({ always }) => interval(always?.difference, differ), numeric: true },
+    { name: "Fixed size", value: ({ fixed }) => interval(fixed?.difference, differ), numeric: true, minor: true },
+    { name: "Any look", value: ({ always }) => interval(always?.difference, differ), numeric: true },
     {
-      name: "p, adjusted",
+      name: "p",
       value: ({ fixed }) => fixed?.adjustedPValue,
       show: ({ fixed }) => formatPValue(fixed?.adjustedPValue),
       numeric: true,
       minor: true,
     },
-    { name: "p, always valid", value: ({ always }) => always?.adjustedPValue, show: ({ always }) => formatPValue(always?.adjustedPValue), numeric: true },
   ];
 }
 
@@ -138,7 +140,7 @@ function bayesianColumns(test: Test): Column<Posterior>[] {
       numeric: true,
       minor: true,
     },
-    { name: "Credible values", value: ({ mean }) => interval(mean, write), numeric: true },
+    { name: "Credible", value: ({ mean }) => interval(mean, write), numeric: true },
     {
       name: "Expected loss",
       value: ({ expectedLoss }) => expectedLoss,

@@ -9,6 +9,7 @@ import { Densities } from "./Densities";
 import { TEST, TEST_LIVE } from "./documents";
 import { Guardrails } from "./Guardrails";
 import { Health } from "./Health";
+import { History } from "./History";
 import { Lifts } from "./Lifts";
 import { Schools } from "./Schools";
 import { VerdictCard } from "./VerdictCard";
@@ -54,6 +55,7 @@ function Sections({ test, results }: { test: Test; results: Results }) {
         <Guardrails test={test} results={results} />
       </div>
       {test.allocationPolicy !== "FIXED" && <AllocationCard test={test} />}
+      <History test={test} />
     </>
   );
 }

@@ -224,11 +224,33 @@ export const TEST_LIVE = graphql(`
   }
 `);
 
+export const TEST_COURSE = graphql(`
+  query TestsCourse($id: ID!) {
+    test(id: $id) {
+      id
+      course {
+        at
+        exposed
+        frequentist {
+          comparisons {
+            ...TestsComparison
+          }
+        }
+        sequential {
+          comparisons {
+            ...TestsComparison
+          }
+        }
+      }
+    }
+  }
+`);
+
 export const TEST_ANALYSES = graphql(`
   query TestsAnalyses($id: ID!) {
     test(id: $id) {
       id
-      analyses(first: 100) {
+      analyses(first: 20) {
         totalCount
         nodes {
           id
@@ -238,16 +260,6 @@ export const TEST_ANALYSES = graphql(`
             asOf
             totals {
               exposed
-            }
-            frequentist {
-              comparisons {
-                ...TestsComparison
-              }
-            }
-            sequential {
-              comparisons {
-                ...TestsComparison
-              }
             }
             bayesian {
               model
