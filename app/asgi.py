@@ -1,7 +1,7 @@
 """The web process: everything made once, in one place, and every door mounted."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +16,14 @@ from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.abtests.analyzing import Analyzing
-from app.abtests.assigning import Assigning, Decision
+from app.abtests.assigning import Assigning
 from app.abtests.audiences import is_for
 from app.abtests.coursing import Coursing
 from app.abtests.crediting import Crediting
-from app.abtests.deciding import ExposureDeciding, NamedExposure
+from app.abtests.deciding import ExposureDeciding
 from app.abtests.definitions import Definitions
 from app.abtests.estimating import Estimating
-from app.abtests.exposing import Exposing, Exposure
+from app.abtests.exposing import Exposing
 from app.abtests.guarding import Guarding
 from app.abtests.lifecycle import Applied, TestLifecycle
 from app.abtests.reallocating import Reallocating
@@ -37,12 +37,11 @@ from app.campaigns.cohorts import CohortAnalysis
 from app.campaigns.editing import CampaignEditing
 from app.campaigns.metrics import CampaignMetrics
 from app.campaigns.portfolio import PortfolioAnalysis
-from app.errors import DomainError, InvalidInput, Unavailable
+from app.errors import DomainError, Unavailable
 from app.exporting.endpoint import export_routes
 from app.exporting.tests import TestExporting
-from app.ingestion.batches import DecidedEvent, IncomingEvent
+from app.exposures import TestsDecide, record_exposure
 from app.ingestion.endpoint import EventsEndpoint
-from app.ingestion.exposures import Chosen
 from app.ingestion.pipeline import Ingestion
 from app.ofrep.endpoints import PATH as FLAGS_PATH
 from app.ofrep.endpoints import FlagDoor, FlagEvaluation
@@ -240,7 +239,7 @@ async def assembled(
     assigning = Assigning(definitions, tests=tests, users=campaigns, clock=clock)
     deciding = TestsDecide(ExposureDeciding(assigning, tests=tests, broadcast=broadcast))
     ingestion = Ingestion(EventStore(database), clock, broadcast=broadcast, deciding=deciding)
-    exposing = Exposing(assigning, partial(_record_exposure, ingestion))
+    exposing = Exposing(assigning, partial(record_exposure, ingestion))
     compute = ProcessCompute()
     await definitions.start()
     try:
@@ -336,70 +335,6 @@ async def _running(work: Coroutine[Any, Any, None], *, name: str) -> AsyncGenera
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-class TestsDecide:
-    """What ingestion asks of the tests, answered by them."""
-
-    __test__ = False
-
-    def __init__(self, deciding: ExposureDeciding) -> None:
-        self._deciding = deciding
-
-    async def choose(self, test_id: int, event: IncomingEvent) -> Chosen:
-        """Return the variant of a unit."""
-        decision = await self._deciding.choose(test_id, event.user_id, event.properties or {})
-        if decision is None or decision.variant is None:
-            return Chosen(reason="not running" if decision is None else str(decision.reason))
-        return _chosen(decision)
-
-    async def notice(self, named: Sequence[tuple[int, str, str]]) -> None:
-        """Take note of what somebody else decided."""
-        await self._deciding.notice(named)
-
-    async def explain(self, test_id: int, event: IncomingEvent) -> Chosen | None:
-        """Return how a unit's variant was chosen."""
-        named = NamedExposure(
-            user_id=event.user_id,
-            variant_key=event.variant_key or "",
-            at=event.occurred_at,
-            probability=event.probability,
-            policy_version=event.policy_version,
-            properties=event.properties or {},
-        )
-        decision = await self._deciding.explain(test_id, named)
-        if decision is None:
-            return None
-        unexplained = Chosen(variant_key=event.variant_key, context=decision.context)
-        return unexplained if decision.variant is None else _chosen(decision)
-
-
-def _chosen(decision: Decision) -> Chosen:
-    return Chosen(
-        variant_key=decision.variant and decision.variant.key,
-        probability=decision.probability,
-        policy_version=decision.policy_version,
-        context=decision.context,
-        probabilities=decision.probabilities,
-    )
-
-
-async def _record_exposure(ingestion: Ingestion, exposure: Exposure) -> None:
-    event = DecidedEvent(
-        id=exposure.id,
-        type="EXPOSED",
-        occurred_at=exposure.occurred_at,
-        user_id=exposure.user_id,
-        test_id=exposure.test_key,
-        variant_key=exposure.variant_key,
-        probability=exposure.probability,
-        policy_version=exposure.policy_version,
-        properties=exposure.context,
-        probabilities=exposure.probabilities,
-    )
-    receipt = await ingestion.record([event])
-    if receipt.rejected:
-        raise InvalidInput(f"The exposure could not be recorded: {receipt.rejected[0].message}")
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
