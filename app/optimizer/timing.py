@@ -116,7 +116,9 @@ class Timing:
             quiet_hours=quiet,
             explored=drawn.explored,
             probability=drawn.probability,
-            next_at=next_at(drawn.hour, zone, now) if on is None else hour_of(on, drawn.hour, zone),
+            next_at=hour_of(on, drawn.hour, zone)
+            if on
+            else next_at(drawn.hour, zone, now, weekday=None if drawn.explored else row.day_of_week),
             reasons=(*_reasons(row, drawn, rates, best), *unknown),
         )
 
@@ -129,10 +131,11 @@ def hour_of(day: date, hour: int, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(hour), zone).astimezone(UTC)
 
 
-def next_at(hour: int, zone: ZoneInfo, now: datetime) -> datetime:
-    """Return the next time, in UTC, at which a clock of this zone shows this hour sharp."""
+def next_at(hour: int, zone: ZoneInfo, now: datetime, *, weekday: int | None = None) -> datetime:
+    """Return the next time, in UTC, at which a clock of this zone shows this hour sharp, on that day (1 to 7) if given."""
     today = now.astimezone(zone).date()
-    moments = (hour_of(today + timedelta(days=days), hour, zone) for days in range(3))
+    days = (today + timedelta(days=ahead) for ahead in range(10))
+    moments = (hour_of(day, hour, zone) for day in days if weekday in (None, day.isoweekday()))
     return next(moment for moment in moments if moment > now)
 
 

@@ -71,6 +71,7 @@ class SendTimeProfile(Model):
     """Open rate by local hour of a user, a segment or everyone.
 
     `evidence` says whose data a row rests on: a user's may rest on the segment's, where there is little of its own.
+    `day_of_week` is from 1 (Monday) to 7, null where no day is worth waiting for.
     """
 
     id = fields.BigIntField(primary_key=True)

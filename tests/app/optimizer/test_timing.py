@@ -86,6 +86,15 @@ async def test_asked_twice_on_a_day_the_answer_is_the_same_and_another_on_anothe
     assert all(one.reasons[1].startswith("Drawn at random") for one in once.values())
 
 
+@pytest.mark.parametrize(
+    ("weekday", "expected"),
+    [(1, "2026-03-09T08:00:00Z"), (2, "2026-03-03T08:00:00Z"), (7, "2026-03-08T08:00:00Z")],
+)
+def test_on_an_advised_day_of_the_week(weekday: int, expected: str) -> None:
+    monday = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+    assert next_at(9, ZoneInfo("Europe/Rome"), monday, weekday=weekday) == datetime.fromisoformat(expected)
+
+
 async def test_the_day_is_the_users_own() -> None:
     clock = ManualClock(datetime(2026, 3, 1, 23, 30, tzinfo=UTC))  # the second of March in Rome
     users = [user(n, "Europe/Rome") for n in range(1, 50)]
