@@ -132,7 +132,7 @@ def hour_of(day: date, hour: int, zone: ZoneInfo) -> datetime:
 
 
 def next_at(hour: int, zone: ZoneInfo, now: datetime, *, weekday: int | None = None) -> datetime:
-    """Return the next time, in UTC, at which a clock of this zone shows this hour sharp, on that day (1 to 7) if given."""
+    """Return the next time, in UTC, that a clock of this zone shows this hour sharp, on that day (1 to 7) if given."""
     today = now.astimezone(zone).date()
     days = (today + timedelta(days=ahead) for ahead in range(10))
     moments = (hour_of(day, hour, zone) for day in days if weekday in (None, day.isoweekday()))
