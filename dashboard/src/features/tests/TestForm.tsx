@@ -152,7 +152,7 @@ function Variants({ variants, problem, onChange }: VariantsProps) {
           <Text label="Name" value={variant.name} problem={problem(`variants.${index}.name`)} onText={(name) => set(index, { name })} />
           <Text label="Key" value={variant.key} problem={problem(`variants.${index}.key`)} onText={(key) => set(index, { key })} />
           <Text label="Share, percent" inputMode="decimal" value={variant.weight} problem={problem(`variants.${index}.weight`)} onText={(weight) => set(index, { weight })} />
-          <Text label="Payload, JSON" hint="What the app gets" value={variant.payload} problem={problem(`variants.${index}.payload`)} onText={(payload) => set(index, { payload })} />
+          <Text label="Payload, JSON" placeholder={'{"title": "5 back"}'} value={variant.payload} problem={problem(`variants.${index}.payload`)} onText={(payload) => set(index, { payload })} />
           <label>
             <input
               type="radio"
