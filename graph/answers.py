@@ -42,7 +42,7 @@ class Answer:
 
     def body(self) -> dict[str, Any]:
         """Return the response of the specification."""
-        return self._response() if self.text is None else orjson.loads(self.text)
+        return orjson.loads(self.encoded())
 
     def _response(self) -> dict[str, Any]:
         body: dict[str, Any] = {"data": self.data} if self.executed else {}

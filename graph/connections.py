@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 import strawberry
+from msgspec import Struct
 
 from app.errors import InvalidInput
 from app.store.campaigns import Page
@@ -17,8 +18,7 @@ MAX_PAGE = 100
 type Count = Callable[[Context, Sequence[Any]], Awaitable[Mapping[Any, int]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing[Row]:
+class Listing[Row](Struct, frozen=True, kw_only=True):
     """A page of a list, and how to learn the whole list's length: `count` of many `of` at once."""
 
     page: Page[Row]

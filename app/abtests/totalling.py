@@ -28,22 +28,13 @@ def totals_alone(definition: TestDefinition, own: Mapping[int, OwnTotals], *, as
 
 def _totals(variant: VariantRow, own: OwnTotals | None) -> VariantTotals:
     if own is None:
-        return VariantTotals(
-            variant=variant, exposed=0, converted=0, multiple_exposed=0, mean=None, standard_deviation=None
-        )
+        return VariantTotals(variant, 0, 0, 0, None, None)
     _, kind, exposed, multiple, converted, value_sum, squares, denominator = own
     scale = MICROS if kind in MONEY else 1
     mean, deviation = mean_and_deviation(exposed, int(value_sum), squares=int(squares), scale=scale)
     if kind == MetricKind.RATIO:
         mean = _ratio(mean, int(denominator), exposed)
-    return VariantTotals(
-        variant=variant,
-        exposed=exposed,
-        converted=converted,
-        multiple_exposed=multiple,
-        mean=mean,
-        standard_deviation=deviation,
-    )
+    return VariantTotals(variant, exposed, converted, multiple, mean, deviation)
 
 
 def _ratio(mean: float | None, denominator: int, exposed: int) -> float | None:

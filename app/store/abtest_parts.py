@@ -10,9 +10,13 @@ from app.store.database import Database
 class Part(Enum):
     """What is read of a test beside its own row; what is not read is empty."""
 
+    DETAILS = auto()
+    """Of its own row, what few lists show: hypothesis, planned size and effect, holdout, winner, its making and end."""
     PLAN = auto()
     """Of its own row, what only decides: statistics' settings, traffic, targeting, guardrails' stops."""
     VARIANTS = auto()
+    PAYLOADS = auto()
+    """Variants' payloads as objects; else they are `orjson.Fragment`s, to be shown."""
     METRICS = auto()
     ALLOCATION = auto()
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
+import orjson
 from msgspec import Struct
 
 from app.store.abtest_parts import WHOLE, Part, Parts
@@ -61,22 +62,23 @@ class TestRow(Struct, frozen=True):
 
     __test__ = False
 
-    # what lists show
+    # always read
     id: int
     key: str
     name: str
-    hypothesis: str | None
     status: TestStatus
     campaign_id: int | None
     confidence_level: float
-    minimum_detectable_effect: float | None
-    target_sample_size: int | None
     allocation_policy: AllocationPolicy
     coverage: float
+    started_at: datetime | None
+    # Part.DETAILS
+    hypothesis: str | None
+    minimum_detectable_effect: float | None
+    target_sample_size: int | None
     holdout: float
     winner_id: int | None
     created_at: datetime
-    started_at: datetime | None
     ended_at: datetime | None
     # Part.PLAN
     power: float
@@ -165,7 +167,8 @@ class AnalysisRow(Struct, frozen=True, kw_only=True):
 
 # A row's columns are its fields, in their order: rows are made of them as they come.
 TEST_COLUMNS = ", ".join(TestRow.__struct_fields__)
-VARIANT_COLUMNS = ", ".join(VariantRow.__struct_fields__)
+# The payload comes as text: read at once, it costs less than through the driver's codec, and what is only shown is not.
+VARIANT_COLUMNS = ", ".join((*VariantRow.__struct_fields__[:-1], "payload::text"))
 METRIC_COLUMNS = ", ".join(MetricRow.__struct_fields__)
 ALLOCATION_COLUMNS = ", ".join(AllocationRow.__struct_fields__)
 SUMS = (
@@ -185,23 +188,25 @@ SUMS = (
 )
 
 
-_SHOWN = TestRow.__struct_fields__.index("power")
-_SHOWN_COLUMNS = ", ".join(TestRow.__struct_fields__[:_SHOWN])
-_WIDTH = len(TestRow.__struct_fields__)
-_UNREAD = (None,) * (_WIDTH - _SHOWN)
-_STATUS, _POLICY = (TestRow.__struct_fields__.index(name) for name in ("status", "allocation_policy"))
+_FIELDS = TestRow.__struct_fields__
+_WIDTH = len(_FIELDS)
+_FEWEST, _FEWER = _FIELDS.index("hypothesis"), _FIELDS.index("power")
+_UNREAD = (None,) * _WIDTH
+_STATUS, _POLICY = (_FIELDS.index(name) for name in ("status", "allocation_policy"))
 _STATUSES = {status.value: status for status in TestStatus}
 _POLICIES = {policy.value: policy for policy in AllocationPolicy}
 
 
 def columns_read(parts: Parts) -> str:
     """Return what is read of a test's own row; what is not read is None."""
-    return TEST_COLUMNS if Part.PLAN in parts else _SHOWN_COLUMNS
+    return TEST_COLUMNS if Part.PLAN in parts else ", ".join(_FIELDS[: _FEWER if Part.DETAILS in parts else _FEWEST])
 
 
 def _test(row: Record) -> TestRow:
-    """Return a row that begins with a test's columns; a page's rows end with what orders them."""
-    values: list[Any] = [*row[:_WIDTH]] if len(row) >= _WIDTH else [*row[:_SHOWN], *_UNREAD]
+    """Return a row that begins with a test's columns, as far as they were read; a page's rows end with another one."""
+    found = len(row)
+    read = _WIDTH if found >= _WIDTH else _FEWER if found >= _FEWER else _FEWEST
+    values: list[Any] = [*row[:read], *_UNREAD[read:]]
     values[_STATUS] = _STATUSES[values[_STATUS]]
     values[_POLICY] = _POLICIES[values[_POLICY]]
     return TestRow(*values)
@@ -214,7 +219,15 @@ def _metric(row: Record) -> MetricRow:
 
 
 def _variant(row: Record) -> VariantRow:
-    return VariantRow(*row)
+    id_, test_id, key, name, position, is_control, weight, text = row
+    payload = None if text is None else orjson.loads(text)
+    return VariantRow(id_, test_id, key, name, position, is_control, weight, payload)
+
+
+def _shown_variant(row: Record) -> VariantRow:
+    id_, test_id, key, name, position, is_control, weight, text = row
+    payload = None if text is None else orjson.Fragment(text)
+    return VariantRow(id_, test_id, key, name, position, is_control, weight, payload)
 
 
 def analysis_row(row: Record) -> AnalysisRow:
@@ -268,7 +281,8 @@ class TestStore:
         variants = await source.fetch(VARIANTS, ids) if Part.VARIANTS in parts else ()
         metrics = await source.fetch(METRICS, ids) if Part.METRICS in parts else ()
         allocations = await source.fetch(NEWEST_ALLOCATIONS, ids) if Part.ALLOCATION in parts else ()
-        return _assemble(tests, variants, metrics, allocations)
+        make = _variant if Part.PAYLOADS in parts else _shown_variant
+        return _assemble(tests, [make(row) for row in variants], metrics, allocations)
 
     async def live_id(self, reference: int | str) -> int | None:
         """Return the id of a test that runs or is paused, by id or key."""
@@ -372,9 +386,11 @@ class TestStore:
 
 
 def _assemble(
-    tests: Sequence[Record], variants: Sequence[Record], metrics: Sequence[Record], allocations: Sequence[Record]
+    tests: Sequence[Record], variants: Sequence[VariantRow], metrics: Sequence[Record], allocations: Sequence[Record]
 ) -> dict[int, TestDefinition]:
-    variants_of = _grouped(variants, _variant)
+    variants_of: dict[int, list[VariantRow]] = {}
+    for variant in variants:
+        variants_of.setdefault(variant.test_id, []).append(variant)
     metrics_of = _grouped(metrics, _metric)
     allocation_of = {row["test_id"]: allocation_row(row) for row in allocations}
     return {

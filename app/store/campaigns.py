@@ -231,6 +231,10 @@ class CampaignStore:
         )
 
 
+_STATUSES = {status.value: status for status in CampaignStatus}
+_CHANNELS = {channel.value: channel for channel in Channel}
+
+
 def merchant_row(row: Record) -> MerchantRow:
     """Return a row that begins with MERCHANT_COLUMNS."""
     return MerchantRow(*row[: len(MerchantRow.__struct_fields__)])
@@ -239,7 +243,8 @@ def merchant_row(row: Record) -> MerchantRow:
 def campaign_row(row: Record) -> CampaignRow:
     """Return a row that begins with CAMPAIGN_COLUMNS."""
     id_, key, name, merchant_id, status, channels, *rest = row[: len(CampaignRow.__struct_fields__)]
-    return CampaignRow(id_, key, name, merchant_id, CampaignStatus(status), tuple(map(Channel, channels)), *rest)
+    sent_over = tuple([_CHANNELS[one] for one in channels])
+    return CampaignRow(id_, key, name, merchant_id, _STATUSES[status], sent_over, *rest)
 
 
 def user_row(row: Record) -> UserRow:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import overload
 
 import msgspec
+from msgspec import Struct
 
 from app.errors import InvalidInput
 
@@ -58,8 +59,7 @@ class Cursors(Sequence[str]):
         return hash((self._order, *self._places))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page[Row]:
+class Page[Row](Struct, frozen=True, kw_only=True):
     """A stretch of a list: its rows, an opaque cursor for each, and whether more lie on either side."""
 
     rows: tuple[Row, ...]

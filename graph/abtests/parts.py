@@ -6,18 +6,22 @@ from app.store.abtest_parts import WHOLE, Part, Parts
 from graph.fields import Wanted
 
 _NOTHING: Parts = frozenset()
+_DETAILS: Parts = frozenset({Part.DETAILS})
 _VARIANTS: Parts = frozenset({Part.VARIANTS})
 _METRICS: Parts = frozenset({Part.METRICS})
 _NEEDED: Mapping[str, Parts] = {
     **dict.fromkeys(
         (
-            *("id", "key", "name", "hypothesis", "status", "confidenceLevel", "allocationPolicy"),
-            *("minimumDetectableEffect", "targetSampleSize", "coverage", "holdout"),
-            *("createdAt", "startedAt", "endedAt", "campaign", "segments", "__typename"),
+            *("id", "key", "name", "status", "confidenceLevel", "allocationPolicy", "coverage", "startedAt"),
+            *("campaign", "segments", "__typename"),
         ),
         _NOTHING,
     ),
-    **dict.fromkeys(("variants", "control", "winner"), _VARIANTS),
+    **dict.fromkeys(
+        ("hypothesis", "minimumDetectableEffect", "targetSampleSize", "holdout", "createdAt", "endedAt"), _DETAILS
+    ),
+    **dict.fromkeys(("variants", "control"), _VARIANTS),
+    "winner": _VARIANTS | _DETAILS,
     **dict.fromkeys(("metric", "guardrails"), _METRICS),
 }
 _TEST, _RESULTS = "ABTest.", "TestResults."

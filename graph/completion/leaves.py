@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, cast
 
+import orjson
 from graphql import GraphQLEnumType, GraphQLLeafType, GraphQLScalarType, Undefined
 
 from graph.scalars import write_decimal
@@ -39,7 +40,7 @@ _DAY = Leaf("type({first}) is date", names={"date": date})
 _AMOUNT = Leaf(
     "type({first}) is Decimal", "write_decimal({v})", names={"Decimal": Decimal, "write_decimal": write_decimal}
 )
-_ANY = Leaf("type({first}) is dict")
+_ANY = Leaf("type({first}) is dict or type({v}) is Fragment", names={"Fragment": orjson.Fragment})
 _SCALARS = {
     "String": _TEXT,
     "ID": _TEXT,
