@@ -22,7 +22,8 @@ class Speaking(NotFound):
     """An error that has whatever attribute a row may have."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in {"nodes", "source", "positions", "extensions"}:  # graphql-core asks for these
+        # graphql-core asks an error for these
+        if name.startswith("__") or name in {"nodes", "source", "positions", "extensions"}:
             raise AttributeError(name)
         return "said"
 
