@@ -2,13 +2,14 @@
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from app.abtests.contextual import context_of
+from app.abtests.contextual import ContextualModel, context_of
 from app.abtests.definitions import AssigningTest, Definitions
 from app.abtests.targeting import Attributes
 from app.errors import DomainErrors, NotFound
@@ -47,6 +48,15 @@ class Decision:
     probabilities: tuple[float, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A unit that is to be decided for by a contextual model; one for each time it is asked for."""
+
+    test: AssigningTest
+    user_id: str
+    context: Mapping[str, object]
+
+
 _OPAQUE_USER = re.compile(r"usr_([1-9][0-9]{0,17})")
 NO_VARIANT = {
     Reason.HELD_OUT: NoVariant.HELD_OUT,
@@ -60,7 +70,9 @@ class Assigning:
 
     def __init__(self, definitions: Definitions, *, tests: TestStore, users: CampaignStore, clock: Clock) -> None:
         self._definitions = definitions
+        self._exposures_of = tests.exposures_of
         self._exposures = _Gathered(tests.exposures_of)
+        self._asked = _Gathered(self._found)
         self._users = _Gathered[int | str, UserRow](users.users)
         self._clock = clock
 
@@ -97,6 +109,8 @@ class Assigning:
         given = attributes or {}
         if at_once := self.at_once(test, user_id, given):
             return self._hashed(test, user_id, at_once)
+        if test.model is not None and test.is_running:
+            return await self._by_model(test, user_id, await self.known(test, user_id, given))
         if (test.may_differ or not test.is_running) and (exposed := await self._exposed(test, user_id)):
             return exposed
         if not test.is_running:
@@ -112,12 +126,39 @@ class Assigning:
         if not test.is_contextual:
             return self._hashed(test, user_id, _by_hash(test, user_id))
         context = context_of(test.context_attributes, known)
-        if test.model is None:
-            decision, probabilities = _by_hash(test, user_id), test.probabilities
-        else:
-            own = test.model.parts(context)
-            decision, probabilities = _by_parts(test, user_id, own), own.probabilities
-        return self._hashed(test, user_id, decision, context=context, probabilities=probabilities)
+        if test.model is not None:
+            return self._in_parts(test, user_id, context, test.model.parts(context))
+        decision = _by_hash(test, user_id)
+        return self._hashed(test, user_id, decision, context=context, probabilities=test.probabilities)
+
+    async def _by_model(self, test: AssigningTest, user_id: str, known: Attributes) -> Decision:
+        """Decide by a contextual model, together with all units that wait to be looked up."""
+        if not test.targeting.matches(known):
+            return await self._exposed(test, user_id) or self._none(test, user_id, NoVariant.NOT_TARGETED)
+        asked = _Asked(test, user_id, context_of(test.context_attributes, known))
+        found = await self._asked.get(asked)
+        if isinstance(found, Parts):
+            return self._in_parts(test, user_id, asked.context, found)
+        return self._as_exposed(test, user_id, cast("AssignmentRow", found))
+
+    async def _found(self, asked: list["_Asked"]) -> dict["_Asked", AssignmentRow | Parts]:
+        """Return what exposed units were given, and the parts of all others."""
+        exposed = await self._exposures_of([(one.test.id, one.user_id) for one in asked])
+        found: dict[_Asked, AssignmentRow | Parts] = {}
+        of_model: defaultdict[int, list[_Asked]] = defaultdict(list)
+        for one in asked:
+            if (row := exposed.get((one.test.id, one.user_id))) is not None:
+                found[one] = row
+            else:
+                of_model[id(one.test.model)].append(one)
+        for units in of_model.values():
+            model = cast("ContextualModel", units[0].test.model)
+            found.update(zip(units, model.parts_of_all([one.context for one in units]), strict=True))
+        return found
+
+    def _in_parts(self, test: AssigningTest, user_id: str, context: Mapping[str, object], own: Parts) -> Decision:
+        decision = _by_parts(test, user_id, own)
+        return self._hashed(test, user_id, decision, context=context, probabilities=own.probabilities)
 
     def at_once(self, test: AssigningTest, user_id: str, attributes: Attributes) -> Assignment | None:
         """Return what the hash decides, where nothing else has to be looked up; None where something has."""
@@ -155,8 +196,9 @@ class Assigning:
 
     async def _exposed(self, test: AssigningTest, user_id: str) -> Decision | None:
         row: AssignmentRow | None = await self._exposures.get((test.id, user_id))
-        if row is None:
-            return None
+        return None if row is None else self._as_exposed(test, user_id, row)
+
+    def _as_exposed(self, test: AssigningTest, user_id: str, row: AssignmentRow) -> Decision:
         variant = next(variant for variant in test.definition.variants if variant.id == row.variant_id)
         return Decision(
             test=test,

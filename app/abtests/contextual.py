@@ -12,8 +12,8 @@ import numpy as np
 
 from engine.arrays import FloatArray
 from engine.assignment.allocation import Parts, parts
-from engine.bandits.encoding import Encoding, Feature, FeatureKind, is_number
-from engine.bandits.linear import LinearPosterior, contextual_probabilities
+from engine.bandits.encoding import Encoding, Feature, FeatureKind, Known, is_number
+from engine.bandits.linear import LinearPosterior
 
 LONGEST_TEXT = 200
 REMEMBERED = 4_096
@@ -54,19 +54,31 @@ class ContextualModel:
     coverage: float = 1.0
     _known: dict[tuple[float, ...], Parts] = field(default_factory=dict[tuple[float, ...], Parts], repr=False)
 
-    def parts(self, context: Mapping[str, object]) -> Parts:
+    def parts(self, context: Known) -> Parts:
         """Return a unit's own parts of the line, by its context; the same for the same context, always."""
-        row = tuple(self.encoding.encode(context))
-        known = self._known.get(row)
-        if known is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            known = self._known[row] = parts(self.shares(np.array([row]))[0].tolist(), coverage=self.coverage)
-        return known
+        return self.parts_of_all([context])[0]
+
+    def parts_of_all(self, contexts: Sequence[Known]) -> list[Parts]:
+        """Return the same of many units: together they cost little more than one does."""
+        rows = [tuple(self.encoding.encode(context)) for context in contexts]
+        found = {row: known for row in rows if (known := self._known.get(row)) is not None}
+        new = [row for row in dict.fromkeys(rows) if row not in found]
+        if new:
+            found |= self._made(new)
+        return [found[row] for row in rows]
+
+    def _made(self, rows: Sequence[tuple[float, ...]]) -> dict[tuple[float, ...], Parts]:
+        shares = self.shares(np.array(rows)).tolist()
+        made = {row: parts(own, coverage=self.coverage) for row, own in zip(rows, shares, strict=True)}
+        if len(self._known) + len(made) > REMEMBERED:
+            self._known.clear()
+        self._known.update(made)
+        return made
 
     def shares(self, rows: FloatArray) -> FloatArray:
         """Return the shares of encoded contexts, before they are rounded to the line: shape (n, k)."""
-        return contextual_probabilities(self.posterior, rows, floor=self.floor)
+        weights = self.posterior.weights(rows)
+        return self.floor + (1.0 - weights.shape[1] * self.floor) * weights
 
 
 def stored_model(encoding: Encoding, posterior: LinearPosterior) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from engine.errors import InvalidInput
 
 NO_VARIANT = -1
 _SUM_TOLERANCE = 0.01
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,10 +200,12 @@ class Parts:
     Attributes
     ----------
     starts, ends : of each variant's part, start <= position < end
+    probabilities : the exact share of each variant among covered positions, to be logged; zeros where none is covered
     """
 
     starts: tuple[int, ...]
     ends: tuple[int, ...]
+    probabilities: tuple[float, ...]
 
     def variant_at(self, position: int) -> int | None:
         """Return the variant at a position; None where there is none."""
@@ -210,13 +213,6 @@ class Parts:
             if position < end:
                 return variant if position >= self.starts[variant] else None
         return None
-
-    @property
-    def probabilities(self) -> tuple[float, ...]:
-        """The exact probability of each variant among covered positions, to be logged; zeros where none is covered."""
-        lengths = [end - start for start, end in zip(self.starts, self.ends, strict=True)]
-        total = sum(lengths) or 1
-        return tuple(length / total for length in lengths)
 
 
 def parts(probabilities: Sequence[float], *, coverage: float = 1.0) -> Parts:
@@ -233,12 +229,17 @@ def parts(probabilities: Sequence[float], *, coverage: float = 1.0) -> Parts:
         the probabilities are none, or the coverage is outside its range
     """
     _check(probabilities, coverage)
-    ends = list(itertools.accumulate(probabilities, initial=0.0))
-    starts = [_position(start) for start in ends[:-1]]
+    places = list(itertools.accumulate(probabilities, initial=0.0))[:-1]
+    starts = [_position(place) for place in places]
     if coverage == 1.0:
-        return Parts(starts=tuple(starts), ends=(*starts[1:], POSITIONS))
-    inside = [_position(start + coverage * own) for start, own in zip(ends[:-1], probabilities, strict=True)]
-    return Parts(starts=tuple(starts), ends=tuple(inside))
+        return _parts(starts, [*starts[1:], POSITIONS])
+    return _parts(starts, [_position(place + coverage * own) for place, own in zip(places, probabilities, strict=True)])
+
+
+def _parts(starts: Sequence[int], ends: Sequence[int]) -> Parts:
+    lengths = [end - start for start, end in zip(starts, ends, strict=True)]
+    total = sum(lengths) or 1
+    return Parts(starts=tuple(starts), ends=tuple(ends), probabilities=tuple([length / total for length in lengths]))
 
 
 def position_of_unit(seed: str) -> Callable[[str], int]:
@@ -248,7 +249,7 @@ def position_of_unit(seed: str) -> Callable[[str], int]:
 
 def _position(place: float) -> int:
     """Return the first position at or beyond a place; what rounding added to a sum is taken off."""
-    return min(math.ceil(round(place * POSITIONS, 6)), POSITIONS)
+    return min(math.ceil(place * POSITIONS - _ROUNDING), POSITIONS)
 
 
 def choose(places: FloatArray, probabilities: FloatArray) -> NDArray[np.intp]:
@@ -275,6 +276,8 @@ def _assignment(variant: int | None, reason: Reason) -> Assignment:
 
 
 def _check(weights: Sequence[float], coverage: float) -> None:
+    if 0.0 <= coverage <= 1.0 and weights and min(weights) >= 0.0 and abs(sum(weights) - 1.0) <= _SUM_TOLERANCE:
+        return
     if not 0.0 <= coverage <= 1.0:
         raise InvalidInput(f"The coverage is {coverage}: pass a fraction in [0, 1].")
     if not weights or not all(0.0 <= weight < math.inf for weight in weights):

@@ -1,5 +1,6 @@
 """Contextual bandits on real PostgreSQL: shares by what is known of a unit, and a log from which they can be told."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -64,12 +65,13 @@ def people(count: int, *, seed: int) -> list[dict[str, Any]]:
 async def served(process: Any, units: Sequence[dict[str, Any]], *, name: str, value: float | None = None) -> None:
     """Assign units and expose them; some convert an hour later, by their plan and variant."""
     rng = np.random.default_rng(len(name) + len(units))
-    outcomes = []
-    for number, known in enumerate(units):
-        decision = await process.assign(f"{name}-{number}", expose=True, **known)
+    decisions = await asyncio.gather(
+        *(process.assign(f"{name}-{number}", expose=True, **known) for number, known in enumerate(units))
+    )
+    at, outcomes = process.clock.now() + timedelta(minutes=30), []
+    for number, (known, decision) in enumerate(zip(units, decisions, strict=True)):
         rate = RATES.get(str(known["plan"]), (0.3, 0.3, 0.3))[decision.variant.position]
         if rng.random() < rate:
-            at = process.clock.now() + timedelta(minutes=30)
             outcomes.append({"type": "CONVERTED", "userId": f"{name}-{number}", "occurredAt": at, "value": value})
     await process.record(*outcomes)
 
@@ -195,8 +197,8 @@ async def test_coverage_holdout_and_targeting_hold_with_a_context(process: Any, 
 
 
 async def served_where_covered(process: Any) -> None:
-    for number, known in enumerate(people(300, seed=9)):
-        await process.assign(f"cov-{number}", expose=True, **known)
+    units = enumerate(people(300, seed=9))
+    await asyncio.gather(*(process.assign(f"cov-{number}", expose=True, **known) for number, known in units))
     await process.record(
         *(
             {"type": "CONVERTED", "userId": f"cov-{number}", "occurredAt": process.clock.now() + timedelta(minutes=5)}
