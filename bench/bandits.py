@@ -1,9 +1,10 @@
-"""How long one worker takes to reallocate 10,000 running bandits, and what one step of all of them writes.
+"""How long one worker takes to reallocate 10,000 running bandits; how fast a contextual one assigns beside a plain one.
 
 The tests are made in SQL: `--variants` each, by THOMPSON and the other policies in turn, with totals of thousands of
 units and `--open` units a test whose window is still open, so that each step reads what a busy server's would. Each
 round makes all of them due and moves them in this process, which is what a worker does; the median of `--rounds`
-counts. The limit is the one the project has set itself: a minute.
+counts. The limit is the one the project has set itself: a minute. What follows is bench.contextual, which may be run by
+itself.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from bench import contextual
 
 LIMIT_SECONDS = 60.0
 FILLING = (
@@ -69,9 +72,13 @@ def main() -> None:
     parser.add_argument("--open", type=int, default=40, help="units of a test whose window is open")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--database-url", help="an empty database to use instead of one of its own")
+    contextual.add_options(parser)
     options = parser.parse_args()
     with address(options.database_url) as url:
         asyncio.run(run(url, options))
+    options.variants, options.rounds = 5, 7
+    with address(None) as url:
+        contextual.run(url, options)
 
 
 async def run(url: str, options: argparse.Namespace) -> None:
