@@ -3,15 +3,16 @@ import { useMutation, type AnyVariables, type TypedDocumentNode } from "urql";
 import { Button, Dialog, Notice, Select } from "@/components";
 import { wordsOf } from "@/graph";
 import { ANALYZE, END, PAUSE, REALLOCATE, START } from "./documents";
-import type { Test } from "./TestPage";
+import type { Results, Test } from "./TestPage";
 
 interface Props {
   test: Test;
+  verdict: Results["verdict"];
   onChanged: () => void;
 }
 
 /** What can be done to a test in its state. */
-export function Actions({ test, onChanged }: Props) {
+export function Actions({ test, verdict, onChanged }: Props) {
   const [problem, setProblem] = useState("");
   const [done, setDone] = useState("");
   const [ending, setEnding] = useState(false);
@@ -44,13 +45,18 @@ export function Actions({ test, onChanged }: Props) {
         {done}
       </p>
       {problem && <Notice tone="bad">{problem}</Notice>}
-      {ending && <EndDialog test={test} onClose={() => setEnding(false)} onEnded={onChanged} />}
+      {ending && <EndDialog test={test} verdict={verdict} onClose={() => setEnding(false)} onEnded={onChanged} />}
     </>
   );
 }
 
-function EndDialog({ test, onClose, onEnded }: { test: Test; onClose: () => void; onEnded: () => void }) {
-  const { winner: suggested, decision } = test.results.verdict;
+interface EndProps extends Omit<Props, "onChanged"> {
+  onClose: () => void;
+  onEnded: () => void;
+}
+
+function EndDialog({ test, verdict, onClose, onEnded }: EndProps) {
+  const { winner: suggested, decision } = verdict;
   const [winner, setWinner] = useState(suggested?.key ?? "");
   const [problem, setProblem] = useState("");
   const end = useAction(END, "endTest", onEnded, setProblem);

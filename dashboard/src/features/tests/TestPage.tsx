@@ -31,7 +31,7 @@ export function TestPage({ id }: { id: string }) {
         <Link href="/tests">All tests</Link>
       </p>
       <PageHeading title={test?.name ?? "Test"} note={test && <Facts test={test} />}>
-        {test && <Actions test={test} onChanged={() => ask({ requestPolicy: "network-only" })} />}
+        {test && <Actions test={test} verdict={(live?.testResults ?? test.results).verdict} onChanged={() => ask({ requestPolicy: "network-only" })} />}
       </PageHeading>
       <Answer of={result} onRetry={ask} skeleton={<PageSkeleton />}>
         {(data) => data.test && <Sections test={data.test} results={live?.testResults ?? data.test.results} />}
