@@ -62,8 +62,9 @@ OWN_FAULTS: dict[str, tuple[Any, ...]] = {
     "Date": ("2026-03-01", 7),
     "Decimal": (Decimal("Infinity"), Decimal("1E+40"), 12, "12.50"),
     "JSON": (object(), {1: 2}, float("nan")),
+    "GraphQLObjectType": (Speaking("Gone: look elsewhere."), None),
 }
-"""What a leaf may wrongly hold, by type."""
+"""What a value may wrongly be, by scalar or kind of type."""
 LEAVES: dict[str, tuple[Any, ...]] = {
     "String": ("", "text", "é😀", 'a\nb"c\\', "x" * 300),
     "ID": ("id", "é", 7),
@@ -101,7 +102,7 @@ class Maker:
         random = Random(f"{self._seed}/{place}")
         inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
         if random.random() < self._flaws and self._kind in {"", kind_of(inner)}:
-            own = OWN_FAULTS.get(getattr(inner, "name", ""))
+            own = OWN_FAULTS.get(kind_of(inner))
             return random.choice(own) if own and random.random() < 0.7 else random.choice(FAULTS)()
         if inner is type_ and random.random() < 0.2:
             return None
