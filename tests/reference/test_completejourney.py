@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -122,7 +123,7 @@ async def graph(imported):
         operations = Operations(build_schema(), Settings(max_query_complexity=10_000_000))
         answer = await operations.execute(Request(ASKED, {}, None), Context(COMMAND_LINE, assembly.services))
     assert not answer.errors
-    return answer.data
+    return orjson.loads(answer.encoded())["data"]
 
 
 def money(cents: int) -> str:
