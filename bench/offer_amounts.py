@@ -20,6 +20,7 @@ from engine.arrays import FloatArray, IntArray
 from engine.errors import NotEnoughData
 from engine.learning.offers import fit_offers
 
+BOUND_DRAWS, BOUND_STEP = 10_000, 4
 CAMPAIGNS, SENDS = 60, 2_000
 AMOUNTS = np.array([1.0, 2.0, 4.0, 6.0, 9.0, 12.0, 16.0, 20.0])
 GRID = np.linspace(1.0, 20.0, 381)
@@ -94,6 +95,30 @@ def judge(world: World, log: Log, rng: np.random.Generator) -> tuple[float, floa
     return float(np.mean(near)), float(np.mean(lost)), warned
 
 
+def bound(kind: Callable[[np.random.Generator], World], world: World, log: Log, rng: np.random.Generator) -> float:
+    """Return the share of profit lost by who knows from what family, and with what odds, the curves were drawn."""
+    drawn = [kind(rng) for _ in range(BOUND_DRAWS // CAMPAIGNS)]
+    places, grid = np.arange(CAMPAIGNS)[:, None], GRID[::BOUND_STEP]
+    at_amounts = np.vstack([each.position(places, AMOUNTS[None]) for each in drawn])
+    at_grid = np.vstack([each.position(places, grid[None]) for each in drawn])
+    lost = []
+    for campaign in range(CAMPAIGNS):
+        own = log.campaigns == campaign
+        offsets = np.quantile(log.effects[own], (np.arange(10) + 0.5) / 10)
+        place = np.searchsorted(AMOUNTS, log.amounts[own])
+        sent, hits = np.bincount(place, minlength=8), np.bincount(place, weights=log.converted[own], minlength=8)
+        known = np.mean([expit(at_amounts + offset) for offset in offsets], axis=0)
+        likelihood = np.log(known) @ hits + np.log1p(-known) @ (sent - hits)
+        weights = np.exp(likelihood - likelihood.max())
+        rates = np.mean([weights @ expit(at_grid + offset) for offset in offsets], axis=0)
+        index = np.full(GRID.size, campaign)
+        truth = np.mean([expit(world.position(index, GRID) + offset) for offset in offsets], axis=0)
+        profits, value = truth * (world.values[campaign] - GRID), world.values[campaign]
+        chosen = grid[np.argmax(rates * (value - grid))]
+        lost.append(1.0 - np.interp(chosen, GRID, profits) / profits.max())
+    return float(np.mean(lost))
+
+
 def refused(world: World, rng: np.random.Generator) -> bool:
     """Say whether one amount a campaign is refused."""
     log = send(world, rng, confounded=False)
@@ -110,15 +135,19 @@ def rows(data: Path, worlds: int) -> list[Row]:
     targets = {False: ((0.85, 0.95), 0.006), True: ((0.80, 0.95), 0.009)}
     for confounded, (near, lost) in targets.items():
         for kind, least in zip((logarithmic, s_shaped), near, strict=True):
-            seen = []
+            seen, bounds = [], []
             for seed in range(worlds):
                 rng = np.random.default_rng([seed, confounded])
                 world = kind(rng)
-                seen.append(judge(world, send(world, rng, confounded=confounded), rng))
+                log = send(world, rng, confounded=confounded)
+                seen.append(judge(world, log, rng))
+                if not confounded:
+                    bounds.append(bound(kind, world, log, rng))
             name = f"amount: {kind.__name__}, {'confounded' if confounded else 'randomised'}"
             shares, losses, warnings = (float(np.mean(part)) for part in zip(*seen, strict=True))
             result.append(Row(f"{name}: within $2", f"at least {least:.2f}", f"{shares:.3f}", shares >= least))
-            result.append(Row(f"{name}: profit lost", f"at most {lost:.1%}", f"{losses:.2%}", losses <= lost))
+            beside = f"Bayes bound, knowing the family, {np.mean(bounds):.2%}" if bounds else ""
+            result.append(Row(f"{name}: profit lost", f"at most {lost:.1%}", f"{losses:.2%}", losses <= lost, beside))
             result.append(
                 Row(
                     f"{name}: warned",

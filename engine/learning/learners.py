@@ -5,7 +5,9 @@ which keeps 100,000 rows to seconds. Boosting runs on one thread: its threads wa
 take many times as long.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -54,7 +56,7 @@ def predict_learner(learner: Learner, estimator: Any, rows: FloatArray) -> Float
     if not len(rows):
         return np.zeros(0)
     if learner is Learner.RANDOM_FOREST:
-        return np.clip(np.asarray(estimator.predict(rows), dtype=np.float64), 0.0, 1.0)
+        return np.clip(predict_forest(estimator, rows), 0.0, 1.0)
     with _one_thread():
         return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
 
@@ -72,7 +74,7 @@ def fit_forest(
     import sklearn.ensemble as untyped  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
     ensemble: Any = untyped
-    return ensemble.RandomForestRegressor(
+    forest = ensemble.RandomForestRegressor(
         n_estimators=TREES,
         min_samples_leaf=_leaf(len(rows)) if leaf is None else leaf,
         max_features=0.5,
@@ -80,7 +82,17 @@ def fit_forest(
         n_jobs=jobs,
         monotonic_cst=_directions(rows.shape[1], rising),
         random_state=seed,
-    ).fit(rows, targets)
+    )
+    with _warnings_kept():
+        return forest.fit(rows, targets)
+
+
+def predict_forest(forest: Any, rows: FloatArray) -> FloatArray:
+    """Return a RandomForestRegressor's predictions: shape (n,), for rows of shape (n, d), which may be none."""
+    if not len(rows):
+        return np.zeros(0)
+    with _warnings_kept():
+        return np.asarray(forest.predict(rows), dtype=np.float64)
 
 
 def _fit_boosting(rows: FloatArray, outcomes: FloatArray, *, seed: int, rising: Sequence[int]) -> Any:
@@ -106,6 +118,21 @@ def _directions(columns: int, rising: Sequence[int]) -> list[int] | None:
 
 def _leaf(rows: int) -> int:
     return min(max(rows // ROWS_A_LEAF, LEAST_LEAF), MOST_LEAF)
+
+
+@contextmanager
+def _warnings_kept() -> Generator[None]:
+    """Keep the process's warning filters whole.
+
+    scikit-learn 1.9 sets and resets them in each of a forest's threads, and these clear each other's; from then on it
+    warns of its own loss with every tree (in Parallel, that a configuration is missing). Here the threads work on a
+    copy, that warning ends, and others are passed on.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for each in caught:
+        if "sklearn.utils.parallel" not in str(each.message):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _one_thread() -> Any:

@@ -26,7 +26,7 @@ from engine.arrays import FloatArray, IntArray
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput, NotEnoughData
 from engine.learning.features import FEATURES, OUTCOME_DAYS
-from engine.learning.learners import fit_forest
+from engine.learning.learners import fit_forest, predict_forest
 from engine.learning.qini import Holdout, qini_interval
 from engine.learning.response import split_by_time
 from engine.levels import error_rate, two_sided_p, two_sided_quantile
@@ -82,8 +82,8 @@ class TreatmentScores:
 
     @property
     def told_apart(self) -> bool:
-        """Whether units' effects differ, as predicted, by more than chance."""
-        return self.slope_p_value < SIGNIFICANT
+        """Whether units' effects differ, as predicted, by more than chance; either learner may be the one chosen."""
+        return self.slope_p_value < SIGNIFICANT / len(MetaLearner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -235,26 +235,24 @@ def _effect_forests(
     if learner is MetaLearner.T_LEARNER:
         return arms
     done = units.treated == 1.0
-    departures = np.where(done, units.outcomes - _values(arms[1], rows), _values(arms[0], rows) - units.outcomes)
+    departures = np.where(
+        done, units.outcomes - predict_forest(arms[1], rows), predict_forest(arms[0], rows) - units.outcomes
+    )
     return _two_forests(rows, departures, units.treated, seed=seed + 2, jobs=jobs)
 
 
 def _predicted(
     learner: MetaLearner, estimators: tuple[Any, Any], rows: FloatArray, propensity: FloatArray
 ) -> FloatArray:
-    first, second = (_values(estimator, rows) for estimator in estimators)
+    first, second = (predict_forest(estimator, rows) for estimator in estimators)
     if learner is MetaLearner.T_LEARNER:
         return first - second
     return propensity * second + (1.0 - propensity) * first
 
 
-def _values(estimator: Any, rows: FloatArray) -> FloatArray:
-    return np.asarray(estimator.predict(rows), dtype=np.float64) if len(rows) else np.zeros(0)
-
-
 def _robust_scores(arms: tuple[Any, Any], rows: FloatArray, units: Holdout) -> FloatArray:
     """Return scores whose mean, over any units, is those units' mean effect: doubly robust, here with known chances."""
-    treated, control = (_values(estimator, rows) for estimator in arms)
+    treated, control = (predict_forest(estimator, rows) for estimator in arms)
     gained = units.treated / units.propensity * (units.outcomes - treated)
     missed = (1.0 - units.treated) / (1.0 - units.propensity) * (units.outcomes - control)
     return treated - control + gained - missed

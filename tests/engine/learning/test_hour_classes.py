@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit, logit
 from scipy.stats import multivariate_normal
@@ -28,6 +29,7 @@ def classes_of(opened: np.ndarray, sent: np.ndarray) -> tuple[HourClasses, ...]:
     return fit_hour_classes(opened, sent, segments=places, count=1, shapes=shapes)
 
 
+@pytest.mark.slow
 def test_kinds_of_days_are_found_and_make_the_advice_better() -> None:
     rates, opened, sent = kinds(1)
     model, places = fit_send_times(opened, sent), np.zeros(len(sent), dtype=int)

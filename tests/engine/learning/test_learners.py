@@ -1,12 +1,13 @@
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit
 
-from engine.learning.learners import Learner, fit_forest, fit_learner, predict_learner
+from engine.learning.learners import Learner, fit_forest, fit_learner, predict_forest, predict_learner
 
 
 def rows(seed: int = 1, count: int = 6_000) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +44,26 @@ def test_what_must_not_fall_does_not(learner: Learner) -> None:
     held = fit_learner(learner, features, outcomes, seed=1, jobs=1, rising=(0,))
     assert (np.diff(free) < -1e-9).any()
     assert (np.diff(predict_learner(learner, held, ladder)) >= -1e-9).all()
+
+
+def test_threads_leave_the_warning_filters_alone() -> None:
+    features, chances = rows(count=2_000)
+    fit_forest(features, chances, seed=0, jobs=1)  # what importing scikit-learn adds is not meant
+    before = list(warnings.filters)
+    for seed in range(20):
+        predict_forest(fit_forest(features, chances, seed=seed, jobs=2), features)
+        assert warnings.filters == before
+
+
+def test_other_warnings_pass_through() -> None:
+    class Warns:
+        def predict(self, given: np.ndarray) -> np.ndarray:
+            warnings.warn("a word", RuntimeWarning, stacklevel=1)
+            return given[:, 0]
+
+    features, _ = rows(count=10)
+    with pytest.warns(RuntimeWarning, match="a word"):
+        predict_forest(Warns(), features)
 
 
 def test_scikit_learn_waits_until_something_is_fitted() -> None:
