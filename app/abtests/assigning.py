@@ -33,7 +33,8 @@ class NoVariant(StrEnum):
 class Decision:
     """A unit's variant, or why it has none.
 
-    `context` and the whole vector of `probabilities` are a contextual test's, where every unit has its own.
+    `known`, what its context is made of, and the whole vector of `probabilities` are a contextual test's, where every
+    unit has its own.
     """
 
     test: AssigningTest
@@ -44,8 +45,13 @@ class Decision:
     policy_version: int = 0
     decided_at: datetime
     exposed_before: bool = False
-    context: Mapping[str, object] | None = None
+    known: Attributes | None = None
     probabilities: tuple[float, ...] | None = None
+
+    @property
+    def context(self) -> dict[str, str | float | bool | None] | None:
+        """Return what is to be logged of a contextual test's unit, and no more."""
+        return None if self.known is None else context_of(self.test.context_attributes, self.known)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +60,7 @@ class _Asked:
 
     test: AssigningTest
     user_id: str
-    context: Mapping[str, object]
+    known: Attributes
 
 
 _OPAQUE_USER = re.compile(r"usr_([1-9][0-9]{0,17})")
@@ -125,20 +131,19 @@ class Assigning:
         """Return what the hash decides for a unit of which this is known."""
         if not test.is_contextual:
             return self._hashed(test, user_id, _by_hash(test, user_id))
-        context = context_of(test.context_attributes, known)
         if test.model is not None:
-            return self._in_parts(test, user_id, context, test.model.parts(context))
+            return self._in_parts(test, user_id, known, test.model.parts(known))
         decision = _by_hash(test, user_id)
-        return self._hashed(test, user_id, decision, context=context, probabilities=test.probabilities)
+        return self._hashed(test, user_id, decision, known=known, probabilities=test.probabilities)
 
     async def _by_model(self, test: AssigningTest, user_id: str, known: Attributes) -> Decision:
         """Decide by a contextual model, together with all units that wait to be looked up."""
         if not test.targeting.matches(known):
             return await self._exposed(test, user_id) or self._none(test, user_id, NoVariant.NOT_TARGETED)
-        asked = _Asked(test, user_id, context_of(test.context_attributes, known))
+        asked = _Asked(test, user_id, known)
         found = await self._asked.get(asked)
         if isinstance(found, Parts):
-            return self._in_parts(test, user_id, asked.context, found)
+            return self._in_parts(test, user_id, known, found)
         return self._as_exposed(test, user_id, cast("AssignmentRow", found))
 
     async def _found(self, asked: list["_Asked"]) -> dict["_Asked", AssignmentRow | Parts]:
@@ -153,12 +158,12 @@ class Assigning:
                 of_model[id(one.test.model)].append(one)
         for units in of_model.values():
             model = cast("ContextualModel", units[0].test.model)
-            found.update(zip(units, model.parts_of_all([one.context for one in units]), strict=True))
+            found.update(zip(units, model.parts_of_all([one.known for one in units]), strict=True))
         return found
 
-    def _in_parts(self, test: AssigningTest, user_id: str, context: Mapping[str, object], own: Parts) -> Decision:
+    def _in_parts(self, test: AssigningTest, user_id: str, known: Attributes, own: Parts) -> Decision:
         decision = _by_parts(test, user_id, own)
-        return self._hashed(test, user_id, decision, context=context, probabilities=own.probabilities)
+        return self._hashed(test, user_id, decision, known=known, probabilities=own.probabilities)
 
     def at_once(self, test: AssigningTest, user_id: str, attributes: Attributes) -> Assignment | None:
         """Return what the hash decides, where nothing else has to be looked up; None where something has."""
@@ -175,7 +180,7 @@ class Assigning:
         user_id: str,
         decision: Assignment,
         *,
-        context: Mapping[str, object] | None = None,
+        known: Attributes | None = None,
         probabilities: tuple[float, ...] | None = None,
     ) -> Decision:
         if decision.variant is None:
@@ -187,7 +192,7 @@ class Assigning:
             probability=(probabilities or test.probabilities)[decision.variant],
             policy_version=test.policy_version,
             decided_at=self._clock.now(),
-            context=context,
+            known=known,
             probabilities=probabilities,
         )
 

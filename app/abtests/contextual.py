@@ -4,18 +4,17 @@ The model is kept whole as JSON: the encoding, and each arm's posterior. With it
 context that is logged with a unit, the unit's probabilities can be worked out again at any time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from engine.arrays import FloatArray
 from engine.assignment.allocation import Parts, parts
-from engine.bandits.encoding import Encoding, Feature, FeatureKind, Known, is_number
+from engine.bandits.encoding import LONGEST_TEXT, Encoding, Feature, FeatureKind, Known, is_number
 from engine.bandits.linear import LinearPosterior
 
-LONGEST_TEXT = 200
 REMEMBERED = 4_096
 """Encoded contexts whose parts are remembered: units of which the same is known are many."""
 
@@ -52,28 +51,32 @@ class ContextualModel:
     posterior: LinearPosterior
     floor: float
     coverage: float = 1.0
-    _known: dict[tuple[float, ...], Parts] = field(default_factory=dict[tuple[float, ...], Parts], repr=False)
+    _known: dict[bytes, Parts] = field(default_factory=dict[bytes, Parts], repr=False)
 
     def parts(self, context: Known) -> Parts:
         """Return a unit's own parts of the line, by its context; the same for the same context, always."""
         return self.parts_of_all([context])[0]
 
     def parts_of_all(self, contexts: Sequence[Known]) -> list[Parts]:
-        """Return the same of many units: together they cost little more than one does."""
-        rows = [tuple(self.encoding.encode(context)) for context in contexts]
-        found = {row: known for row in rows if (known := self._known.get(row)) is not None}
-        new = [row for row in dict.fromkeys(rows) if row not in found]
-        if new:
-            found |= self._made(new)
-        return [found[row] for row in rows]
+        """Return the same of many units: together they cost little more than one does.
 
-    def _made(self, rows: Sequence[tuple[float, ...]]) -> dict[tuple[float, ...], Parts]:
-        shares = self.shares(np.array(rows)).tolist()
-        made = {row: parts(own, coverage=self.coverage) for row, own in zip(rows, shares, strict=True)}
+        What is known of a unit may be passed as it is: what `context_of` would change, encodes alike.
+        """
+        rows = self.encoding.encode_all(contexts)
+        keys = [row.tobytes() for row in rows]
+        found = [self._known.get(key) for key in keys]
+        new = [at for at, known in enumerate(found) if known is None]
+        if new:
+            made = parts(self.shares(rows if len(new) == len(keys) else rows[new]), coverage=self.coverage)
+            for at, one in zip(new, made, strict=True):
+                found[at] = one
+            self._remember((keys[at] for at in new), made)
+        return cast("list[Parts]", found)
+
+    def _remember(self, keys: Iterable[bytes], made: Sequence[Parts]) -> None:
         if len(self._known) + len(made) > REMEMBERED:
             self._known.clear()
-        self._known.update(made)
-        return made
+        self._known.update(zip(keys, made, strict=True))
 
     def shares(self, rows: FloatArray) -> FloatArray:
         """Return the shares of encoded contexts, before they are rounded to the line: shape (n, k)."""

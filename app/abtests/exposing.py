@@ -67,7 +67,7 @@ def exposure(decision: Decision, variant: VariantRow) -> Exposure:
         occurred_at=decision.decided_at,
         probability=decision.probability,
         policy_version=decision.policy_version,
-        context=None if decision.context is None else dict(decision.context),
+        context=decision.context,
         probabilities=decision.probabilities,
     )
 

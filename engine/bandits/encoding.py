@@ -20,6 +20,7 @@ from engine.errors import InvalidInput
 MOST_FEATURES = 50
 LEAST_UNITS = 20  # for a text, or for the lack of a number, to have a feature of its own
 LARGEST_NUMBER = 1e15
+LONGEST_TEXT = 200  # characters of a text that count
 FURTHEST = 3.0  # standard deviations
 
 type Known = Mapping[str, object]
@@ -191,7 +192,7 @@ def _codes_of(name: str, features: Sequence[Feature]) -> list[Code]:
 
 def _text(texts: Mapping[str, int], other: int | None) -> Code:
     def code(row: list[float], value: object) -> None:
-        at = texts.get(value, other) if isinstance(value, str) else other
+        at = texts.get(value[:LONGEST_TEXT], other) if isinstance(value, str) else other
         if at is not None:
             row[at] = 1.0
 

@@ -140,7 +140,7 @@ def test_who_moves_when_weights_change() -> None:
 )
 def test_parts_are_the_probabilities_in_ten_thousandths(weights: list[float], coverage: float, unit: str) -> None:
     shares = [weight / math.fsum(weights) for weight in weights]
-    own = parts(shares, coverage=coverage)
+    (own,) = parts(np.array([shares]), coverage=coverage)
     places = [own.variant_at(position) for position in range(10_000)]
     covered = [place for place in places if place is not None]
     assert len(covered) / 10_000 == pytest.approx(coverage, abs=1e-4 * len(shares))
@@ -153,18 +153,22 @@ def test_parts_are_the_probabilities_in_ten_thousandths(weights: list[float], co
 def test_parts_are_those_of_a_table_where_all_units_have_the_same() -> None:
     weights = [0.04, 0.04, 0.84, 0.04, 0.04]
     table = variant_table(weights)
-    own = parts(weights)
+    own, again = parts(np.array([weights, weights]))
+    assert own == again
     assert [own.variant_at(position) for position in range(10_000)] == table.tolist()
     assert own.probabilities == pytest.approx(weights)
 
 
 def test_raising_coverage_keeps_whoever_is_in() -> None:
-    few, many = (parts([0.3, 0.7], coverage=coverage) for coverage in (0.2, 0.6))
+    few, many = (parts(np.array([[0.3, 0.7]]), coverage=coverage)[0] for coverage in (0.2, 0.6))
     for position in range(10_000):
         if (variant := few.variant_at(position)) is not None:
             assert many.variant_at(position) == variant
-    with pytest.raises(InvalidInput, match="sum to"):
-        parts([0.3, 0.3])
+    for wrong in ([0.3, 0.3], [-0.5, 1.5], [math.nan, 0.5]):
+        with pytest.raises(InvalidInput, match="sum to 1"):
+            parts(np.array([[0.5, 0.5], wrong]))
+    with pytest.raises(InvalidInput, match="coverage"):
+        parts(np.array([[0.5, 0.5]]), coverage=1.5)
 
 
 def test_choose_by_each_units_own_probabilities() -> None:
