@@ -29,7 +29,11 @@ export function Course({ test, results }: { test: Test; results: Results }) {
   const [answer, ask] = useQuery({ query: TEST_COURSE, variables: { id: test.id } });
   useKeptFresh(ask, FRESH_SECONDS);
   const points = answer.data?.test?.course;
-  const looks = useMemo(() => looksOf([...(points ?? []), presentOf(results)], chosen), [points, results, chosen]);
+  const ended = test.status === "ENDED";
+  const looks = useMemo(
+    () => looksOf([...(points ?? []), ...(ended ? [] : [presentOf(results)])], chosen),
+    [points, results, chosen, ended],
+  );
   const newest = looks.at(-1);
   const write = differenceWriterOf(test.metric.kind, test.campaign?.currency ?? "");
   return (
@@ -50,7 +54,7 @@ export function Course({ test, results }: { test: Test; results: Results }) {
             <>
               <LineChart
                 label={`Difference to the control at ${looks.length} looks; now ${write(newest.point)}, at every look from ${write(newest.alwaysLow)} to ${write(newest.alwaysHigh)}`}
-                lines={linesOf(looks)}
+                lines={linesOf(worthDrawing(looks))}
                 formatX={(x) => formatUtcDay(x)}
                 formatY={write}
                 fromZero={false}
@@ -94,6 +98,15 @@ export function looksOf(points: readonly Point[], variant: string): Look[] {
   });
   const [last, before] = [looks.at(-1), looks.at(-2)];
   return last && before && before.at >= last.at - HOURS_12 && looks.length > 2 ? [...looks.slice(0, -2), last] : looks;
+}
+
+const WIDEST = 8;
+
+/** Looks but for the first few, beside whose intervals the others would be a line. */
+export function worthDrawing(looks: readonly Look[]): Look[] {
+  const last = looks.at(-1);
+  const width = ({ alwaysLow, alwaysHigh }: Look) => alwaysHigh - alwaysLow;
+  return last ? looks.filter((look) => width(look) <= WIDEST * width(last)) : [];
 }
 
 const HOURS_12 = 12 * 3_600_000;

@@ -27,7 +27,9 @@ export function Lifts({ test, results }: { test: Test; results: Results }) {
         rows: lifts,
       }}
     >
-      <Segmented label="Interval" options={SOURCES.map((value) => ({ value, name: NAMES[value] }))} value={source} onChange={setSource} />
+      <div className="chart-tools">
+        <Segmented label="Interval" options={SOURCES.map((value) => ({ value, name: NAMES[value] }))} value={source} onChange={setSource} />
+      </div>
       {lifts.length > 0 ? (
         <IntervalChart label={`Lift over the control: ${lifts.map(inSentence).join("; ")}`} intervals={lifts} format={(value) => formatChange(value)} />
       ) : (

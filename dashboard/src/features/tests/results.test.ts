@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { withNewest } from "./AllocationCard";
-import { looksOf } from "./Course";
+import { looksOf, worthDrawing } from "./Course";
 import { sizeInputOf } from "./SampleSizePage";
 import { colorsOf, differenceWriterOf, writerOf } from "./scale";
 
@@ -34,6 +34,12 @@ describe("a test's course", () => {
     expect(looks[1]).toMatchObject({ fixedLow: 0.2, alwaysLow: -0.4 });
     expect(looksOf([point("2026-01-03T00:00:00Z", 20, [-1, 3])] as never, "other")).toEqual([]);
   });
+});
+
+it("the first looks, too wide beside the last one, are not drawn, and stay in the table", () => {
+  const look = (alwaysHigh: number) => ({ at: 0, exposed: 1, point: 0, fixedLow: null, fixedHigh: null, alwaysLow: -alwaysHigh, alwaysHigh });
+  expect(worthDrawing([look(50), look(7), look(1)]).map(({ alwaysHigh }) => alwaysHigh)).toEqual([7, 1]);
+  expect(worthDrawing([])).toEqual([]);
 });
 
 it("policy versions are shown in order, the newest as it comes, none twice", () => {

@@ -10,12 +10,15 @@ export function writerOf(kind: MetricKind, currency: string): Write {
   return (value) => formatNumber(value);
 }
 
+/** Percentage points: two decimals say enough, three digits of a small one too much. */
+const formatPoints = (points: number) => formatNumber(Math.abs(points) < 10 ? Math.round(points * 100) / 100 : Math.round(points * 10) / 10);
+
 const signed = (value: number, written: string) => (value > 0 ? `+${written}` : written);
 
 /** Differences of the same metric, with their sign; of rates in percentage points. */
 export function differenceWriterOf(kind: MetricKind, currency: string): Write {
   const write = writerOf(kind, currency);
-  if (kind === "CONVERSION") return (value) => `${signed(value, formatNumber(value * 100))} pp`;
+  if (kind === "CONVERSION") return (value) => `${signed(value, formatPoints(value * 100))} pp`;
   return (value) => signed(value, write(value));
 }
 
