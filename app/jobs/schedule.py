@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from app.abtests.reallocating import Reallocating
 from app.jobs.tasks import ADVISE, DROP_OLD_EVENTS, FOLD_TOTALS, REALLOCATE
-from app.optimizer.requesting import TrainingRequests
+from app.optimizer.requesting import RANK_CAMPAIGNS, TrainingRequests
 from app.runtime.clock import Clock
 from app.store.queue import JobQueue
 
@@ -43,6 +43,9 @@ def appointments(
     async def advise() -> None:
         await queue.add(ADVISE, {}, once=ADVISE, at=clock.now())
 
+    async def rank_campaigns() -> None:
+        await queue.add(RANK_CAMPAIGNS, {}, once=RANK_CAMPAIGNS, at=clock.now())
+
     async def clean() -> None:
         await queue.clean(before=clock.now() - timedelta(days=KEPT_DAYS))
 
@@ -51,6 +54,7 @@ def appointments(
         Appointment(name="clean-jobs", times="17 3 * * *", do=clean),
         Appointment(name="fold-totals", times="27 3 * * *", do=fold_totals),
         Appointment(name="drop-old-events", times="37 3 * * *", do=drop_old_events),
+        Appointment(name="rank-campaigns", times="2 */6 * * *", do=rank_campaigns),
         Appointment(name="advise", times="7 */6 * * *", do=advise),
         *([] if training is None else [Appointment(name="train", times="47 2 * * *", do=training.schedule)]),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 from app.abtests.reallocating import Reallocating
 from app.operations.upkeep import Upkeep
 from app.optimizer.advising import Advising
-from app.optimizer.requesting import TRAIN
+from app.optimizer.requesting import RANK_CAMPAIGNS, TRAIN
 from app.optimizer.training import Training
 from app.runtime.clock import Clock
 from app.store.models.codes import ModelKind
@@ -52,6 +52,9 @@ def tasks(
         await queue.add(ADVISE, {}, once=ADVISE, at=clock.now())
         return made
 
+    async def rank_campaigns(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
+        return await training.rank_campaigns(told=told)
+
     async def advise(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
         await told(0.0, "looking at what campaigns did lately")
         return asdict(await advising.advise())
@@ -61,5 +64,6 @@ def tasks(
         FOLD_TOTALS: fold_totals,
         DROP_OLD_EVENTS: drop_old_events,
         TRAIN: train,
+        RANK_CAMPAIGNS: rank_campaigns,
         ADVISE: advise,
     }

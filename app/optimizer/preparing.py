@@ -1,7 +1,6 @@
 """From an extract to what each kind of model learns from: arrays that a compute process takes."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.optimizer.extracting import Extract, micros
 from app.optimizer.offers import OfferInputs
@@ -125,7 +124,7 @@ def offer_inputs(extract: Extract) -> OfferInputs:
     )
 
 
-def known_sends(extract: Extract) -> NDArray[np.intp]:
+def known_sends(extract: Extract) -> IntArray:
     """Return the places of sends whose outcome is known."""
     if not extract.known.size:
         days = (extract.span.end - extract.span.start).days
@@ -157,10 +156,19 @@ def _outcome_days(extract: Extract, at: IntArray) -> FloatArray:
 
 def response_inputs(extract: Extract) -> ResponseInputs:
     """Return sends to learn from, and every user and live campaign to be ranked. Raises NotEnoughData as offers do."""
+    return _response_inputs(extract, rows=known_sends(extract))
+
+
+def ranking_inputs(extract: Extract) -> ResponseInputs:
+    """Return every user and live campaign to be ranked by a model that is learned already."""
+    return _response_inputs(extract, rows=np.empty(0, dtype=np.int64))
+
+
+def _response_inputs(extract: Extract, *, rows: IntArray) -> ResponseInputs:
     return ResponseInputs(
         sends=engine_sends(extract),
         purchases=engine_purchases(extract),
-        rows=known_sends(extract),
+        rows=rows,
         outcome_days=extract.outcome_days,
         candidates=candidates(extract),
     )

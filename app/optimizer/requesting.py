@@ -14,7 +14,8 @@ from app.store.models.codes import ModelKind
 from app.store.queue import JobQueue
 
 TRAIN = "train"
-"""The kind of job."""
+RANK_CAMPAIGNS = "rank_campaigns"
+"""The kinds of job."""
 
 
 class TrainingRequests:
@@ -68,7 +69,13 @@ class TrainingRequests:
                 before=None if before is None else asdict(before),
                 after=asdict(after),
             )
+        if after.kind is ModelKind.RESPONSE:
+            await self.schedule_ranking()
         return after
+
+    async def schedule_ranking(self) -> None:
+        """Queue the ranking of the campaigns that are live now, by the response model that serves."""
+        await self._queue.add(RANK_CAMPAIGNS, {}, once=RANK_CAMPAIGNS, at=self._clock.now())
 
 
 def _once(names: list[str]) -> str:

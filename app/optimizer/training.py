@@ -18,6 +18,9 @@ from app.errors import NotEnoughData, Unavailable
 from app.optimizer.artefacts import MISSING
 from app.optimizer.courses import COURSES, Made, Plan
 from app.optimizer.extracting import Extract, Question, extract
+from app.optimizer.predictions import of_response
+from app.optimizer.preparing import ranking_inputs
+from app.optimizer.response import rank_again
 from app.optimizer.segments import Split, Targets, read_splits
 from app.runtime.clock import Clock
 from app.runtime.compute import Compute
@@ -71,6 +74,23 @@ class Training:
         outcomes |= await self._train(progress, job_id=job_id, activate=activate, until=until or self._clock.now())
         await told(1.0, _summary(outcomes))
         return _result(outcomes)
+
+    async def rank_campaigns(self, *, told: Told) -> dict[str, Any]:
+        """Rank users' campaigns that are live now by the response model that serves; return how many places there are.
+
+        Campaigns come and go between two trainings, and a version gone back to knows only those of its time.
+        """
+        serving = await self._versions.artefact(ModelKind.RESPONSE)
+        if serving is None:
+            return {"ranked": 0, "reason": "No response model serves: train one."}
+        model_id, artefact = serving
+        await told(0.0, "reading events")
+        read = await extract(self._store, self._question(self._clock.now()), read_splits=_no_splits)
+        await told(0.3, "ranking campaigns")
+        inputs = await asyncio.to_thread(ranking_inputs, read)
+        ranked = await self._compute.run(rank_again, artefact, inputs)
+        stored = await self._versions.replace(ModelKind.RESPONSE, model_id, of_response(ranked))
+        return {"ranked": len(ranked.users) if stored else 0}
 
     async def _made(self, job_id: int | None, kind: ModelKind) -> VersionRow | None:
         return None if job_id is None else await self._versions.of_job(job_id, kind)
@@ -137,6 +157,10 @@ class Training:
             trained_at=self._clock.now(),
             predictions=made.predictions,
         )
+
+
+async def _no_splits(_span: Span) -> list[Split]:
+    return []
 
 
 class Progress:

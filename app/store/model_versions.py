@@ -101,11 +101,21 @@ class ModelVersions:
             return None
         return None if before is None else _version(before), _version(after)
 
-    async def artefact(self, kind: ModelKind) -> bytes | None:
-        """Return the artefact of a kind's active version."""
-        return await self._database.fetchval(
-            "SELECT artefact FROM trained_model WHERE kind = $1 AND active", kind.value
-        )
+    async def artefact(self, kind: ModelKind) -> tuple[int, bytes] | None:
+        """Return the id and the artefact of a kind's active version; None where there is none."""
+        row = await self._database.fetchrow(ARTEFACT, kind.value)
+        return None if row is None else (row["id"], row["artefact"])
+
+    async def replace(self, kind: ModelKind, model_id: int, predictions: Mapping[str, Rows]) -> bool:
+        """Write some of a version's predictions anew, in one transaction; return False where it serves no more."""
+        async with self._database.transaction() as connection:
+            await _lock(connection, kind)
+            if not await connection.fetchval("SELECT active FROM trained_model WHERE id = $1", model_id):
+                return False
+            for table, rows in predictions.items():
+                await connection.execute(f"DELETE FROM {table} WHERE model_id = $1", model_id)
+                await _copy(connection, table, rows, model_id=model_id)
+        return True
 
 
 async def _lock(connection: Connection, kind: ModelKind) -> None:
@@ -155,7 +165,7 @@ def _version(row: Record) -> VersionRow:
 
 
 VERSION = "SELECT id, kind, version, active FROM trained_model"
-ARTEFACT = "SELECT artefact FROM trained_model WHERE kind = $1 AND active"
+ARTEFACT = "SELECT id, artefact FROM trained_model WHERE kind = $1 AND active AND artefact IS NOT NULL"
 NEWEST_SERVES = """
 SELECT coalesce((SELECT active FROM trained_model WHERE kind = $1 ORDER BY version DESC LIMIT 1), true)
 """

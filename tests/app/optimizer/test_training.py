@@ -408,6 +408,66 @@ async def test_the_version_that_serves_is_never_dropped(shop: Shop) -> None:
     assert await shop.served() == {"AFFINITY": first["made"]["AFFINITY"]["version"]}
 
 
+# ------------------------------------------------------------------------------------------------ ranked anew
+
+
+async def places(shop: Shop) -> dict[int, int]:
+    rows = await shop.database.fetch("SELECT campaign_id, count(*) FROM campaign_response GROUP BY 1")
+    return {row["campaign_id"]: row["count"] for row in rows}
+
+
+async def test_campaigns_that_came_and_went_are_ranked_by_the_model_there_is(shop: Shop) -> None:
+    await shop.train(ModelKind.RESPONSE)
+    assert set(await places(shop)) == {1, 2, 3, 4, 6}
+    await shop.database.execute(
+        "UPDATE campaign SET status = CASE id WHEN 5 THEN 'ACTIVE' WHEN 1 THEN 'PAUSED' ELSE status END"
+    )
+    assert await shop.training.rank_campaigns(told=nobody) == {"ranked": USERS * 5}
+    assert await places(shop) == dict.fromkeys((2, 3, 4, 5, 6), USERS)
+    assert await shop.served() == {"RESPONSE": 1}
+    await shop.database.execute("UPDATE campaign SET status = 'ENDED'")
+    assert await shop.training.rank_campaigns(told=nobody) == {"ranked": 0}
+    assert await places(shop) == {}
+
+
+async def test_ranked_with_nothing_changed_it_is_as_it_was(shop: Shop) -> None:
+    await shop.train(ModelKind.RESPONSE)
+    query = "SELECT user_id, rank, campaign_id, probability FROM campaign_response ORDER BY 1, 2"
+    before = await shop.database.fetch(query)
+    await shop.training.rank_campaigns(told=nobody)
+    assert await shop.database.fetch(query) == before
+
+
+async def test_without_a_model_nothing_is_ranked(closed: Shop) -> None:
+    assert (await closed.training.rank_campaigns(told=nobody))["ranked"] == 0
+
+
+async def test_a_response_model_gone_back_to_ranks_what_is_live_now(shop: Shop) -> None:
+    first = await shop.train(ModelKind.RESPONSE)
+    await shop.train(ModelKind.RESPONSE)
+    await shop.requests.activate(first["made"]["RESPONSE"]["id"], principal=COMMAND_LINE)
+    assert await shop.database.fetchval("SELECT kind FROM job") == "rank_campaigns"
+
+
+async def test_a_ranking_of_a_version_that_serves_no_more_is_dropped(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.train(ModelKind.RESPONSE)
+    real = InlineCompute.run
+
+    async def overtaken(self: InlineCompute, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        result = await real(self, function, *args, **kwargs)
+        if function.__name__ == "rank_again":
+            await shop.database.execute("UPDATE trained_model SET active = false")
+        return result
+
+    before = await shop.count("campaign_response")
+    await shop.database.execute("UPDATE campaign SET status = 'ENDED'")
+    monkeypatch.setattr(InlineCompute, "run", overtaken)
+    assert await shop.training.rank_campaigns(told=nobody) == {"ranked": 0}
+    assert await shop.count("campaign_response") == before
+
+
 # ------------------------------------------------------------------------------------------------ asked for
 
 
