@@ -24,6 +24,7 @@ from graph.completion.leaves import Surprise, complete_by, leaf_of
 from graph.identifiers import Identified
 from graph.scalars import Amount, write_micros
 from graph.selection import LOADED, READER, Selected, Selections
+from graph.trees import Branch
 
 MOST_FIELDS = 2_000
 """An operation that selects more is left to graphql-core."""
@@ -47,7 +48,12 @@ class _Writer:
     def __init__(self, selections: Selections) -> None:
         self._selections = selections
         self._lines: list[str] = []
-        self._names: dict[str, Any] = {"Surprise": Surprise, "surprised": _surprised, "write_micros": write_micros}
+        self._names: dict[str, Any] = {
+            "Surprise": Surprise,
+            "surprised": _surprised,
+            "write_micros": write_micros,
+            "Branch": Branch,
+        }
         self._written: dict[object, str] = {}
         self._fields = 0
         self._values = 0
@@ -186,10 +192,9 @@ def has_loaded_fields(type_: GraphQLObjectType) -> bool:
 
 
 def _head(*, branching: bool) -> list[str]:
-    # an error, or a null, has neither a row nor anything ready: asking for them raises
-    if branching:
-        return ["    row, ready = value.row, value.ready"]
-    return ["    if isinstance(value, Exception) or value is None:", "        raise Surprise"]
+    unusual = "type(value) is not Branch" if branching else "isinstance(value, Exception) or value is None"
+    taken = ["    row, ready = value.row, value.ready"] if branching else []
+    return [f"    if {unusual}:", "        raise Surprise", *taken]
 
 
 def _path(read: object) -> str | None:
