@@ -10,6 +10,7 @@ from graphql.execution import Executor
 
 from app.errors import DomainError, DomainErrors
 from app.runtime.settings import Settings
+from app.runtime.tracing import is_tracing, span
 from graph.answers import WRITING, Answer, Request
 from graph.completion.plans import Plan
 from graph.context import Context
@@ -78,6 +79,17 @@ class Operations:
         return prepared
 
     async def _run(self, prepared: Prepared, request: Request, context: Context) -> Answer:
+        if not is_tracing():
+            return await self._answer(prepared, request, context)
+        kind, name = prepared.operation.operation.value, request.operation_name or _name(prepared)
+        with span(
+            f"graphql {kind} {name}".strip(), graphql__operation__type=kind, graphql__operation__name=name
+        ) as told:
+            answer = await self._answer(prepared, request, context)
+            told.set_attribute("winnow.errors", len(answer.errors))
+            return answer
+
+    async def _answer(self, prepared: Prepared, request: Request, context: Context) -> Answer:
         planned = _planned(prepared, request)
         if planned is None:
             return await self._execute(prepared, request, context)
@@ -119,6 +131,11 @@ _BUILD = cast("Any", Executor).build  # its own type is partly unknown
 
 class NotByGet(Exception):
     """A mutation was sent by GET."""
+
+
+def _name(prepared: Prepared) -> str:
+    name = prepared.operation.name
+    return "" if name is None else name.value
 
 
 def _planned(prepared: Prepared, request: Request) -> tuple[Plan, Sequence[Asked]] | None:
