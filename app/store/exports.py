@@ -37,7 +37,8 @@ ASSIGNMENTS = Listing(
     },
     """
     SELECT u.external_id AS user_id, v.key AS variant, a.segment, a.assigned_at, a.first_exposed_at, a.probability,
-           a.policy_version, l.policy, l.probabilities, l.floor, l.seed AS policy_seed,
+           a.policy_version, l.policy, coalesce(to_jsonb(a.probabilities), l.probabilities) AS probabilities, l.floor,
+           l.seed AS policy_seed,
            a.multiple_exposures, a.context
     FROM ab_test_assignment a
     JOIN app_user u ON u.id = a.user_id

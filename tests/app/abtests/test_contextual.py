@@ -15,6 +15,7 @@ from app.abtests.replaying import logged_test
 from app.errors import DomainErrors
 from app.store.abtests import TestDefinition
 from app.store.contexts import Counting, attribute_summaries, context_sums
+from app.store.exports import ASSIGNMENTS, ExportStore
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind
 from app.store.policies import PolicyStore
 from app.store.unit_rebuilding import UnitRebuilding
@@ -489,3 +490,11 @@ async def test_a_replay_has_each_units_own_vector(process: Any, shown: TestDefin
 async def test_rebuilt_from_its_events_the_log_is_the_same(process: Any, shown: TestDefinition) -> None:
     found = await UnitRebuilding(process.database).check(shown.test.id)
     assert set(found.values()) == {0}
+
+
+async def test_an_export_has_each_units_own_vector(process: Any, learned: TestDefinition) -> None:
+    decision = await process.assign("exported", expose=True, plan="pro", age=30, member=True)
+    pages = ExportStore(process.database).pages(learned.test.id, ASSIGNMENTS)
+    rows = {row["user_id"]: row async for page in pages for row in page}
+    assert tuple(rows["exported"]["probabilities"]) == decision.probabilities
+    assert rows["exported"]["context"] == decision.context
