@@ -340,14 +340,17 @@ export const ALLOCATION_LIVE = graphql(`
 export const START = graphql(`
   mutation TestsStart($id: ID!) {
     startTest(id: $id) {
-      test {
-        id
-        status
-      }
-      errors {
-        message
-        path
-      }
+      ...TestsChanged
+    }
+  }
+  fragment TestsChanged on ABTestPayload {
+    test {
+      id
+      status
+    }
+    errors {
+      message
+      path
     }
   }
 `);
@@ -355,14 +358,7 @@ export const START = graphql(`
 export const PAUSE = graphql(`
   mutation TestsPause($id: ID!) {
     pauseTest(id: $id) {
-      test {
-        id
-        status
-      }
-      errors {
-        message
-        path
-      }
+      ...TestsChanged
     }
   }
 `);
@@ -370,14 +366,7 @@ export const PAUSE = graphql(`
 export const END = graphql(`
   mutation TestsEnd($id: ID!, $winner: ID) {
     endTest(id: $id, winner: $winner) {
-      test {
-        id
-        status
-      }
-      errors {
-        message
-        path
-      }
+      ...TestsChanged
     }
   }
 `);
