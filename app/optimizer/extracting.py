@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from app.errors import NotEnoughData
-from app.optimizer.local_hours import local_hours
+from app.optimizer.local_hours import DAY, HOUR, local_micros
 from app.optimizer.segments import Split
 from app.optimizer.sends import DAY_MICROS, SendLog, send_log
 from app.store.columns import Columns
@@ -16,6 +16,8 @@ from app.store.learning import Span, TrainedCampaign, TrainedMerchant, TrainedUs
 from app.store.models.codes import EventType
 from engine.arrays import FloatArray, IntArray
 
+THURSDAY = 3
+"""The first of January 1970, with Monday as 0."""
 NO_EVENTS = "There are no events yet: send what happened, and train again."
 
 
@@ -66,13 +68,23 @@ class Extract:
         return np.searchsorted(self.user_ids, self.sends.users)
 
     @cached_property
-    def send_hours(self) -> IntArray:
-        """Each send's hour by its user's clock: shape (n,)."""
+    def send_clocks(self) -> IntArray:
+        """What the clock of each send's user showed, in microseconds of a count without zones: shape (n,)."""
         zones = [self.users[user].timezone for user in self.user_ids.tolist()]
         names = sorted({zone for zone in zones if zone is not None})
         place = {name: number for number, name in enumerate(names, start=1)}
         codes = np.array([0 if zone is None else place[zone] for zone in zones], dtype=np.int64)
-        return local_hours(self.sends.at, codes[self.send_users], zones=[None, *names])
+        return local_micros(self.sends.at, codes[self.send_users], zones=[None, *names])
+
+    @property
+    def send_hours(self) -> IntArray:
+        """Each send's hour by its user's clock: shape (n,)."""
+        return (self.send_clocks // HOUR) % 24
+
+    @property
+    def send_days(self) -> IntArray:
+        """Each send's day by its user's calendar, counted from Monday, 29 December 1969: shape (n,)."""
+        return self.send_clocks // DAY + THURSDAY
 
     @cached_property
     def known(self) -> IntArray:

@@ -13,16 +13,12 @@ HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 
 
-def local_hours(at: IntArray, places: IntArray, *, zones: Sequence[str | None]) -> IntArray:
-    """Return the local hour, 0 to 23, of each moment, in microseconds since 1970; `places` are those of its zone.
-
-    None stands for UTC. An hour that the clock shows twice is the same hour both times; one it skips is nobody's.
-    """
-    return (local_micros(at, places, zones=zones) // HOUR) % 24
-
-
 def local_micros(at: IntArray, places: IntArray, *, zones: Sequence[str | None]) -> IntArray:
-    """Return what the clock of each moment's zone shows, as microseconds of a day count that knows no zones."""
+    """Return what the clock of each moment's zone shows, as microseconds of a day count that knows no zones.
+
+    `at` is in microseconds since 1970, `places` are those of each moment's zone; None stands for UTC. An hour that the
+    clock shows twice is the same hour both times; one it skips is nobody's.
+    """
     local = at.astype(np.int64)
     for place, name in enumerate(zones):
         mine = np.flatnonzero(places == place)

@@ -32,13 +32,13 @@ def _curve(row: OfferRow, at: datetime) -> tuple[object, ...]:
 
 def of_send_times(learned: LearnedSendTimes, *, at: datetime) -> Predictions:
     """Return a row for everyone, each segment and each user."""
-    return {"send_time_profile": [_send_time(row, at) for row in learned.rows]}
+    return {"send_time_profile": [_send_time(row, learned.weekday, at) for row in learned.rows]}
 
 
-def _send_time(row: SendTimeRow, at: datetime) -> tuple[object, ...]:
+def _send_time(row: SendTimeRow, weekday: int | None, at: datetime) -> tuple[object, ...]:
     advice, opens = row.advice, row.advice.open_probability
     by_hour = [round(rate, DIGITS) for rate in advice.by_hour]
-    known = (row.user_id, row.segment, advice.hour, None, row.sends)
+    known = (row.user_id, row.segment, advice.hour, weekday, row.sends)
     return *known, opens.point, opens.low, opens.high, by_hour, str(advice.evidence), advice.reason, at
 
 

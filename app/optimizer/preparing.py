@@ -28,6 +28,7 @@ def send_time_inputs(extract: Extract, *, quiet: tuple[int, ...]) -> SendTimeInp
         segments=extract.user_segments,
         segment_names=extract.segments,
         hours=extract.send_hours[kept],
+        days=extract.send_days[kept],
         opened=log.within(log.opened_at, extract.outcome_days)[kept].astype(np.float64),
         at=log.at[kept],
         quiet=quiet,

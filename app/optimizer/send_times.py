@@ -11,11 +11,12 @@ from app.optimizer.threads import one_thread
 from engine.arrays import FloatArray, IntArray
 from engine.errors import NotEnoughData
 from engine.learning.send_times import SendTimeAdvice, SendTimeModel, fit_send_times
+from engine.learning.weekdays import advise_weekday
 
-HOURS = 24
-LEARNING_USERS = 2_000
+HOURS, WEEK = 24, 7
+LEARNING_USERS = 1_000
 """Shapes are learned from so many users at most, drawn at random: they describe the population, not each user."""
-CHECKED_USERS = 1_000
+CHECKED_USERS = 500
 """And from so many where it is only tried how well they foretell."""
 USERS_AT_ONCE = 2_000
 """What is known of a user's hours takes 4.6 kB while it is worked out."""
@@ -31,6 +32,7 @@ class SendTimeInputs:
     users : places from 0, shape (n,), `user_ids` their ids, shape (u,)
     segments : each user's place in `segment_names`, -1 for none, shape (u,)
     hours : of the user's clock at the time of sending, shape (n,)
+    days : by the user's calendar, counted from a Monday, shape (n,)
     opened : whether it was opened in time, shape (n,)
     at : microseconds since 1970, in order, shape (n,)
     quiet : local hours at which nothing is sent
@@ -41,6 +43,7 @@ class SendTimeInputs:
     segments: IntArray
     segment_names: tuple[str, ...]
     hours: IntArray
+    days: IntArray
     opened: FloatArray
     at: IntArray
     quiet: tuple[int, ...]
@@ -58,9 +61,10 @@ class SendTimeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedSendTimes:
-    """What came of a training."""
+    """What came of a training; `weekday` is from 0 for Monday, None where no day is shown to be better."""
 
     rows: tuple[SendTimeRow, ...]
+    weekday: int | None
     scores: dict[str, Any]
 
 
@@ -71,10 +75,30 @@ def learn_send_times(inputs: SendTimeInputs, *, seed: int) -> LearnedSendTimes:
     model = _fit(inputs, opened, sent, most=LEARNING_USERS, seed=seed)
     users = tuple(_user_rows(model, inputs, opened, sent))
     evidence = Counter(str(row.advice.evidence) for row in users)
+    weekday, found = _weekday(inputs, users)
     return LearnedSendTimes(
         rows=(*_common_rows(model, inputs, sent), *users),
-        scores=_scores(inputs, seed=seed) | {"users_by_evidence": dict(evidence)},
+        weekday=weekday,
+        scores=_scores(inputs, seed=seed) | {"users_by_evidence": dict(evidence), "weekday": found},
     )
+
+
+def _weekday(inputs: SendTimeInputs, users: Sequence[SendTimeRow]) -> tuple[int | None, dict[str, Any]]:
+    """Return the day of the week that later weeks bear out, if any, and what is known of it."""
+    rates = np.zeros((len(inputs.user_ids), HOURS))
+    rates[np.searchsorted(inputs.user_ids, [row.user_id or 0 for row in users])] = [row.advice.by_hour for row in users]
+    cells = inputs.days - WEEK * int(inputs.days.min() // WEEK)
+    weeks = int(cells.max()) // WEEK + 1
+    opened, expected = (
+        np.bincount(cells, weights=weights, minlength=weeks * WEEK).reshape(weeks, WEEK)
+        for weights in (inputs.opened, rates[inputs.users, inputs.hours])
+    )
+    try:
+        advice = advise_weekday(opened, expected)
+    except NotEnoughData as refusal:
+        return None, {"reason": str(refusal)}
+    lift = [advice.lift.point, advice.lift.low, advice.lift.high]
+    return advice.weekday, {"lift": lift, "reason": advice.reason}
 
 
 def _fit(inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, most: int, seed: int) -> SendTimeModel:
