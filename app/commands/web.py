@@ -24,8 +24,8 @@ from app.runtime.tracing import tracing
 
 READY = b"r"
 COLLECTING = (20_000, 20, 50)
-"""Objects made before the young are searched, and how many searches before the older. Measured on nested answers: 2.1 ms
-of CPU each with Python's own (2,000, 10, 10), 1.7 with these."""
+"""Objects made before the young are searched, and how many searches before the older. Measured on nested answers: 2.1
+ms of CPU each with Python's own (2,000, 10, 10), 1.7 with these."""
 
 
 class AnnouncingServer(uvicorn.Server):
@@ -67,7 +67,7 @@ def server_config(application: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 def keep_what_stands() -> None:
-    """Leave out of the search for garbage what the start has made, and search less often: answers are large and short."""
+    """Leave what the start has made out of the search for garbage, and search less often: answers are soon gone."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTING)
