@@ -117,7 +117,8 @@ ON CONFLICT (test_id, user_id) DO UPDATE SET
 """
 
 # The unit's value in each metric, from its own events: within the window after its exposure, and as covariate within
-# the same time before it.
+# the same time before it. "OFFSET 0" keeps each part a look-up by index for each pair, whatever the planner thinks of
+# how many there are: its other plans read every unit of the tests, or compare each pair with each.
 UNIT_VALUES = """
     SELECT a.test_id, m.id AS metric_id, a.user_id, a.variant_id, a.segment,
            a.multiple_exposures::int AS multiple,
@@ -127,8 +128,11 @@ UNIT_VALUES = """
                        ELSE w.micros_before END AS covariate,
            m.kind AS kind
     FROM pair p
-    JOIN ab_test_assignment a ON a.test_id = p.test_id AND a.user_id = p.user_id AND a.first_exposed_at IS NOT NULL
-    JOIN ab_test_metric m ON m.test_id = a.test_id
+    CROSS JOIN LATERAL (
+        SELECT * FROM ab_test_assignment a
+        WHERE a.test_id = p.test_id AND a.user_id = p.user_id AND a.first_exposed_at IS NOT NULL OFFSET 0
+    ) a
+    CROSS JOIN LATERAL (SELECT * FROM ab_test_metric m WHERE m.test_id = a.test_id OFFSET 0) m
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE e.type = m.event AND e.occurred_at >= a.first_exposed_at) AS events,
                coalesce(sum(e.value_micros) FILTER (
@@ -185,21 +189,27 @@ ON CONFLICT (test_id, metric_id, variant_id, segment, slot) DO UPDATE SET
 UPDATE_UNITS = f"""
 WITH pair AS (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS p(test_id, user_id)),
 fresh AS ({UNIT_VALUES}),
-stale AS (
-    DELETE FROM unit_metric u USING pair p WHERE u.test_id = p.test_id AND u.user_id = p.user_id
-      AND NOT EXISTS (SELECT 1 FROM fresh f WHERE f.test_id = u.test_id AND f.metric_id = u.metric_id
-                      AND f.user_id = u.user_id)
-    RETURNING u.*
-),
 previous AS (
-    SELECT u.* FROM unit_metric u JOIN fresh f USING (test_id, metric_id, user_id)
-    UNION ALL SELECT * FROM stale
+    SELECT u.*, m.kind, a.exposed
+    FROM pair p
+    CROSS JOIN LATERAL (SELECT m.id, m.kind FROM ab_test_metric m WHERE m.test_id = p.test_id OFFSET 0) m
+    CROSS JOIN LATERAL (
+        SELECT * FROM unit_metric u
+        WHERE u.test_id = p.test_id AND u.metric_id = m.id AND u.user_id = p.user_id OFFSET 0
+    ) u
+    LEFT JOIN LATERAL (
+        SELECT true AS exposed FROM ab_test_assignment a
+        WHERE a.test_id = p.test_id AND a.user_id = p.user_id AND a.first_exposed_at IS NOT NULL OFFSET 0
+    ) a ON true
+),
+stale AS (
+    DELETE FROM unit_metric u USING previous o
+    WHERE o.exposed IS NULL AND u.test_id = o.test_id AND u.metric_id = o.metric_id AND u.user_id = o.user_id
 ),
 change AS (
     SELECT test_id, metric_id, variant_id, segment, multiple, value, denominator, covariate, kind, 1 AS sign FROM fresh
     UNION ALL
-    SELECT o.test_id, o.metric_id, o.variant_id, o.segment, o.multiple, o.value, o.denominator, o.covariate, m.kind, -1
-    FROM previous o JOIN ab_test_metric m ON m.id = o.metric_id
+    SELECT test_id, metric_id, variant_id, segment, multiple, value, denominator, covariate, kind, -1 FROM previous
 ),
 contribution AS ({CONTRIBUTIONS}),
 stored AS (
