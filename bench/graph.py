@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,11 +171,11 @@ class Cluster:
 
     def cpu_seconds(self) -> float:
         """Return the CPU of all its processes, those that ended too."""
-        root = psutil.Process(self._postgres.process_id)
-        total = 0.0
-        for process in (root, *root.children()):
-            used = process.cpu_times()
-            total += used.user + used.system + used.children_user + used.children_system
+        root, total = psutil.Process(self._postgres.process_id), 0.0
+        for process in (*root.children(), root):  # one that ends meanwhile is counted by its parent, which is read last
+            with suppress(psutil.NoSuchProcess):
+                used = process.cpu_times()
+                total += used.user + used.system + used.children_user + used.children_system
         return total
 
     def logging(self, connection: asyncpg.Connection, application: str) -> "Logging":
