@@ -10,17 +10,13 @@ import strawberry
 import structlog
 from graphql import GraphQLError
 
-from app.errors import DomainError, DomainErrors, ErrorCode, InvalidInput, NotEnoughData, RateLimited, Unavailable
-from app.store.database import is_timeout, is_unavailable, unavailable
+from app.errors import DomainError, DomainErrors, ErrorCode, InvalidInput, NotEnoughData, RateLimited
+from app.store.database import is_timeout, is_unavailable, timed_out, unavailable
 from engine.errors import EngineError
 from engine.errors import InvalidInput as EngineInvalidInput
 from graph.fields import reading
 
 INTERNAL = "INTERNAL_ERROR"
-TOOK_TOO_LONG = (
-    "The database took longer than WINNOW_STATEMENT_TIMEOUT_SECONDS allows a query: "
-    "ask for a narrower window or fewer things, or try again when less is going on."
-)
 
 _log = structlog.stdlib.get_logger("winnow.graph")
 
@@ -67,7 +63,7 @@ def problems_of(error: Exception) -> Sequence[DomainError]:
     if isinstance(error, EngineError):
         return (InvalidInput(str(error)) if isinstance(error, EngineInvalidInput) else NotEnoughData(str(error)),)
     if is_timeout(error):
-        return (Unavailable(TOOK_TOO_LONG),)
+        return (timed_out(),)
     return (unavailable(error),) if is_unavailable(error) else ()
 
 

@@ -12,7 +12,7 @@ from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
-from app.errors import DatabaseUnavailable, IncompatibleVersion
+from app.errors import DatabaseUnavailable, IncompatibleVersion, Unavailable
 from app.runtime.tracing import is_tracing, span
 from app.store.orm import APP_LABEL, CONNECTION, keep_session, orm_config
 from app.store.standby import Standby
@@ -173,6 +173,14 @@ class Database:
 def is_timeout(error: BaseException) -> bool:
     """Tell whether a statement was ended because it took longer than the settings allow."""
     return isinstance(error, asyncpg.QueryCanceledError) and "statement timeout" in str(error)
+
+
+def timed_out() -> Unavailable:
+    """Return the refusal of what took longer than the settings allow."""
+    return Unavailable(
+        "The database took longer than WINNOW_STATEMENT_TIMEOUT_SECONDS allows a query: "
+        "ask for a narrower window or send less at once, or try again when less is going on."
+    )
 
 
 def is_unavailable(error: BaseException) -> bool:

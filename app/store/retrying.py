@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-from app.store.database import is_unavailable, unavailable
+from app.store.database import is_timeout, is_unavailable, timed_out, unavailable
 
 TRANSIENT = (
     asyncpg.DeadlockDetectedError,
@@ -26,13 +26,16 @@ async def retrying[T](
 ) -> T:
     """Return what the transaction returns, doing it again where the failure may pass.
 
-    Raise DatabaseUnavailable where the database still does not answer; other errors pass through. A transaction whose
+    Raise DatabaseUnavailable where the database still does not answer, Unavailable at once for what took too long; other
+    errors pass through. A transaction whose
     connection broke while it was being committed may have been stored: doing it again must be harmless.
     """
     for attempt in range(1, attempts):
         try:
             return await transaction()
         except Exception as error:
+            if is_timeout(error):
+                raise timed_out() from error
             if not _may_pass(error):
                 raise
             if before_retry is not None:
@@ -46,6 +49,8 @@ async def _last[T](transaction: Callable[[], Awaitable[T]]) -> T:
     try:
         return await transaction()
     except Exception as error:
+        if is_timeout(error):
+            raise timed_out() from error
         if _is_lost(error):
             raise unavailable(error) from error
         raise
