@@ -26,9 +26,9 @@ async def retrying[T](
 ) -> T:
     """Return what the transaction returns, doing it again where the failure may pass.
 
-    Raise DatabaseUnavailable where the database still does not answer, Unavailable at once for what took too long; other
-    errors pass through. A transaction whose
-    connection broke while it was being committed may have been stored: doing it again must be harmless.
+    Raise DatabaseUnavailable where the database still does not answer, and Unavailable at once for what took too long;
+    other errors pass through. A transaction whose connection broke while it was being committed may have been stored:
+    doing it again must be harmless.
     """
     for attempt in range(1, attempts):
         try:
