@@ -1,10 +1,10 @@
 """Tests of randomised amounts: what their drafts hold, and what is refused."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from app.abtests.amounts import AmountQuestion, amount_test
 from app.abtests.drafting import problems

@@ -51,7 +51,7 @@ def record(catalogue: Database) -> Record:
                 (
                     *(key, instant, user, campaign, MERCHANT_OF[campaign], None, None),
                     *(amounts.value, amounts.cost, amounts.offer, None, None, None),
-                    *(EventType[kind], channel, str(key), None),
+                    *(EventType[kind], channel, str(key), None, None, None),
                 )
             )
         await store.append(drafts)

@@ -48,7 +48,7 @@ class Event:
         key = uuid.uuid4()
         return (
             *(key, self.at, self.user, self.campaign, merchant, None, None, self.value, self.cost, self.offer),
-            *(None, None, None, self.kind, self.channel, str(key), None),
+            *(None, None, None, self.kind, self.channel, str(key), None, None, None),
         )
 
     @property
