@@ -1,5 +1,7 @@
 """How often intervals hold the truth where traffic followed the rewards, of each estimator."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from engine.bandits.inference import BatchLog, Estimator, Weighting, moments
@@ -61,7 +63,8 @@ def shop_rows(
     Returns
     -------
     for each estimator two rows: the values of all arms, and the differences of all to the first; as many trials as runs
-    times arms, those of one run being nearly independent of each other
+    times arms, rates of one run being nearly independent of each other;
+    differences are judged as one trial a run
     """
     log = world.run(policy or BetaThompson(), rng, runs=runs)
     section = f"A shop of {world.rates.size} arms, {world.batches} steps, delays, floor {world.floor:.0%}"
@@ -70,7 +73,8 @@ def shop_rows(
         held, held_differences = _held(found, world, level=level)
         promise = _about(name == "AW-AIPW")
         rows.append(_row(section, f"{name}: intervals of rates", held.ravel(), promise, level))
-        rows.append(_row(section, f"{name}: intervals of differences", held_differences.ravel(), promise, level))
+        differences = _row(section, f"{name}: intervals of differences", held_differences.ravel(), promise, level)
+        rows.append(replace(differences, together=world.rates.size - 1))  # all are to the same arm
     return tuple(rows)
 
 

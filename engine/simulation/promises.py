@@ -31,6 +31,7 @@ class CalibrationRow:
     count, trials : how often it happened, of how many
     promise : what is promised of its chance; NOTHING for what is shown beside
     promised : the chance promised, a fraction; None where nothing is
+    together : how many trials of one run hang together, at least 1; they are judged as if they told no more than one
     """
 
     section: str
@@ -39,6 +40,7 @@ class CalibrationRow:
     trials: int
     promise: Promise
     promised: float | None = None
+    together: int = 1
 
     def __post_init__(self) -> None:
         """Refuse counts that cannot be."""
@@ -55,8 +57,9 @@ class CalibrationRow:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the true chance: Clopper and Pearson (1934)."""
-        low = 0.0 if self.count == 0 else float(betaincinv(self.count, self.trials - self.count + 1, 0.025))
-        high = 1.0 if self.count == self.trials else float(betaincinv(self.count + 1, self.trials - self.count, 0.975))
+        count, others = self._judged
+        low = 0.0 if count == 0 else float(betaincinv(count, others + 1, 0.025))
+        high = 1.0 if others == 0 else float(betaincinv(count + 1, others, 0.975))
         return low, high
 
     @property
@@ -73,13 +76,17 @@ class CalibrationRow:
         """Whether the promise is kept, as far as so many trials can tell; None where nothing is promised."""
         return None if self.p_value is None else self.p_value >= _DOUBT
 
+    @property
+    def _judged(self) -> tuple[float, float]:
+        return self.count / self.together, (self.trials - self.count) / self.together
+
     def _at_least(self, chance: float) -> float:
-        return 1.0 if self.count == 0 else float(betainc(self.count, self.trials - self.count + 1, chance))
+        count, others = self._judged
+        return 1.0 if count == 0 else float(betainc(count, others + 1, chance))
 
     def _at_most(self, chance: float) -> float:
-        return (
-            1.0 if self.count == self.trials else float(betainc(self.trials - self.count, self.count + 1, 1.0 - chance))
-        )
+        count, others = self._judged
+        return 1.0 if others == 0 else float(betainc(others, count + 1, 1.0 - chance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
