@@ -1,10 +1,18 @@
-import { Empty, PageHeading } from "@/components";
+import { PageHeading } from "@/components";
+import { CampaignAdvice } from "./CampaignAdvice";
+import { Models } from "./Models";
+import { NextSteps } from "./NextSteps";
+import { PersonAdvice } from "./PersonAdvice";
 
-export default function Page() {
+/** What to do next, and what that rests on. */
+export default function RecommendationsPage() {
   return (
-    <>
-      <PageHeading title="Recommendations" />
-      <Empty title="Nothing here yet">This page is being built.</Empty>
-    </>
+    <div className="stack">
+      <PageHeading title="Recommendations" note="What to do next, what it is expected to earn, and what that rests on." />
+      <NextSteps />
+      <CampaignAdvice />
+      <PersonAdvice />
+      <Models />
+    </div>
   );
 }
