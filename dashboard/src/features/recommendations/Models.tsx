@@ -141,7 +141,12 @@ const written = (figures: readonly [string, number][], most: number) =>
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${formatNumber(value)}`)
     .join(", ") || MISSING;
 
-const weightiest = (importances: unknown) => figuresOf(importances).sort(([, one], [, other]) => other - one);
+/** What each feature is worth, the weightiest first. */
+export function weightiest(importances: unknown): [string, number][] {
+  if (typeof importances !== "object" || importances === null) return [];
+  const worth = Object.entries(importances).map(([name, one]): [string, unknown] => [name, (one as { importance?: unknown } | null)?.importance]);
+  return figuresOf(Object.fromEntries(worth)).sort(([, one], [, other]) => other - one);
+}
 
 const columnsOf = (onChoose: (model: Model) => void): Column<Model>[] => [
   { name: "Model", value: ({ kind }) => inWords(kind) },

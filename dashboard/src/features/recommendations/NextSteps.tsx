@@ -21,7 +21,7 @@ export function NextSteps() {
   });
   useKeptFresh(ask, FRESH_SECONDS);
   return (
-    <Card title="What to do next" note={result.data && `${formatCount(result.data.recommendations.totalCount)} recommendations stand`}>
+    <Card title="What to do next" note={result.data && `${formatCount(result.data.recommendations.totalCount)} in all`}>
       <div className="stack">
         <div className="row">
           <Select

@@ -133,7 +133,7 @@ const scored = <Row extends Scored>(): Column<Row>[] => [
   { name: "Score", value: ({ score }) => score, show: ({ score }) => formatNumber(score), numeric: true },
   { name: "Kilometres", value: ({ distanceKm }) => distanceKm, show: ({ distanceKm }) => formatNumber(distanceKm), numeric: true, minor: true },
   { name: "Rests on", value: ({ evidence }) => inWords(evidence), minor: true },
-  { name: "Why", value: ({ reasons }) => reasons.join(" ") || MISSING },
+  { name: "Why", value: ({ reasons }) => reasons.join("; ") || MISSING },
 ];
 
 function Liked({ person }: { person: Person }) {

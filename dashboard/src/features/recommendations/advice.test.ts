@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { amountsOf } from "./CampaignAdvice";
-import { figuresOf } from "./Models";
+import { figuresOf, weightiest } from "./Models";
 import { rowsOf } from "./PersonAdvice";
 
 it("amounts are read however they are divided", () => {
@@ -16,6 +16,15 @@ it("of scores only plain figures are shown", () => {
     ["brier", 0.1],
   ]);
   expect(figuresOf(null)).toEqual([]);
+});
+
+it("features are told by what they are worth, the weightiest first", () => {
+  const importances = { recency: { importance: 0.01 }, affinity: { importance: 0.2 }, weights: [1, 2] };
+  expect(weightiest(importances)).toEqual([
+    ["affinity", 0.2],
+    ["recency", 0.01],
+  ]);
+  expect(weightiest(undefined)).toEqual([]);
 });
 
 it("a day is named only where the model tells it from the others", () => {

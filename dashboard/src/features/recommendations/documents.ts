@@ -62,7 +62,7 @@ export const PERSON = graphql(`
       externalId
       segment
       timezone
-      affinities(first: 10, latitude: $latitude, longitude: $longitude) {
+      affinities(first: 5, latitude: $latitude, longitude: $longitude) {
         rank
         score
         distanceKm
@@ -74,7 +74,7 @@ export const PERSON = graphql(`
           category
         }
       }
-      recommendedCampaigns(first: 10, latitude: $latitude, longitude: $longitude) {
+      recommendedCampaigns(first: 5, latitude: $latitude, longitude: $longitude) {
         rank
         score
         distanceKm
