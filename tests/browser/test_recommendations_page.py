@@ -18,8 +18,9 @@ TRAINING_MILLISECONDS = 240_000
 async def trained(page: Page) -> None:
     """Train, unless an earlier test has."""
     models = page.get_by_role("region", name="Models", exact=True)
-    await expect(models.locator(".skeleton")).to_have_count(0)
-    if await models.get_by_text("No model is trained yet").count() == 0:
+    none = models.get_by_text("No model is trained yet")
+    await expect(none.or_(models.get_by_role("region", name="Versions of the models"))).to_be_visible()
+    if await none.count() == 0:
         return
     await models.get_by_role("button", name="Train now").click()
     training = page.get_by_role("region", name="Training", exact=True)
