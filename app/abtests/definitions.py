@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -141,6 +141,7 @@ class Definitions:
         self._live: list[AssigningTest] = []
         self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._subscription = ExitStack()
 
     def get(self, reference: int | str) -> AssigningTest | None:
         """Return a test that runs or is paused, by id or key."""
@@ -172,11 +173,12 @@ class Definitions:
         self._missed[reference] = self._clock.monotonic() + MISSED_SECONDS
 
     async def start(self) -> None:
-        """Read everything, then follow changes until `close`."""
-        following = asyncio.Event()
-        await self.reload()
-        self._task = asyncio.create_task(self._follow(following), name="follow-tests")
-        await following.wait()
+        """Read everything, and follow changes until `close`: those announced while it is read wait for their turn."""
+        with ExitStack() as stack:
+            changes = stack.enter_context(self._broadcast.subscribe(TESTS))
+            await self.reload()
+            self._task = asyncio.create_task(self._follow(changes), name="follow-tests")
+            self._subscription = stack.pop_all()
 
     async def close(self) -> None:
         """Stop following."""
@@ -184,6 +186,7 @@ class Definitions:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        self._subscription.close()
 
     async def reload(self) -> None:
         """Read every test that runs or is paused."""
@@ -213,18 +216,16 @@ class Definitions:
         known = self._by_id.get(test_id)
         return known is not None and known.definition == definition
 
-    async def _follow(self, following: asyncio.Event) -> None:
-        with self._broadcast.subscribe(TESTS) as changes:
-            following.set()
-            current = False  # what was announced between reading and listening is not known
-            while True:
-                try:
-                    await (self._apply(changes) if current else self.reload())
-                    current = True
-                except Exception as error:  # noqa: BLE001  # whatever it is: to decide by old definitions for ever is worse
-                    log.warning("tests_not_reloaded", error=str(error))
-                    current = False
-                    await asyncio.sleep(RETRY_SECONDS)
+    async def _follow(self, changes: AsyncIterator[Change]) -> None:
+        current = True
+        while True:
+            try:
+                await (self._apply(changes) if current else self.reload())
+                current = True
+            except Exception as error:  # noqa: BLE001  # whatever it is: to decide by old definitions for ever is worse
+                log.warning("tests_not_reloaded", error=str(error))
+                current = False
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _apply(self, changes: AsyncIterator[Change]) -> None:
         """Wait for one change and read what it names; everything, where nothing was announced for long."""
