@@ -5,7 +5,7 @@ versions stored with what they rest on. Who comes second finds the rows locked a
 between leaves nothing, and the tests stay due.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.auth.principals import Principal
 from app.errors import DomainErrors, InvalidTransition, NotEnoughData, NotFound
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
+from app.runtime.progress import Told
 from app.store.abtests import TestDefinition, TestStore
 from app.store.database import Connection, Database
 from app.store.models.codes import AllocationPolicy, TestStatus
@@ -29,8 +30,6 @@ from app.store.policies import ArmSums, DueTest, NewAllocation, PolicyStore
 TESTS_A_STEP = 500
 """Tests moved in one transaction: enough that a statement is shared by many, few enough that none waits long."""
 
-type Told = Callable[[float, str], Awaitable[object]]
-"""Told how far the work is, a fraction, and in words."""
 
 log = structlog.get_logger(__name__)
 

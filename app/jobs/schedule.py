@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from app.abtests.reallocating import Reallocating
 from app.jobs.tasks import ADVISE, DROP_OLD_EVENTS, FOLD_TOTALS, REALLOCATE
@@ -30,21 +31,12 @@ def appointments(
     `training` None leaves training to those who ask for it.
     """
 
+    async def add(kind: str) -> None:
+        await queue.add(kind, {}, once=kind, at=clock.now())
+
     async def reallocate() -> None:
         if await reallocating.count_due():
-            await queue.add(REALLOCATE, {}, once=REALLOCATE, at=clock.now())
-
-    async def fold_totals() -> None:
-        await queue.add(FOLD_TOTALS, {}, once=FOLD_TOTALS, at=clock.now())
-
-    async def drop_old_events() -> None:
-        await queue.add(DROP_OLD_EVENTS, {}, once=DROP_OLD_EVENTS, at=clock.now())
-
-    async def advise() -> None:
-        await queue.add(ADVISE, {}, once=ADVISE, at=clock.now())
-
-    async def rank_campaigns() -> None:
-        await queue.add(RANK_CAMPAIGNS, {}, once=RANK_CAMPAIGNS, at=clock.now())
+            await add(REALLOCATE)
 
     async def clean() -> None:
         await queue.clean(before=clock.now() - timedelta(days=KEPT_DAYS))
@@ -52,9 +44,9 @@ def appointments(
     return [
         Appointment(name="reallocate", times="* * * * *", do=reallocate),
         Appointment(name="clean-jobs", times="17 3 * * *", do=clean),
-        Appointment(name="fold-totals", times="27 3 * * *", do=fold_totals),
-        Appointment(name="drop-old-events", times="37 3 * * *", do=drop_old_events),
-        Appointment(name="rank-campaigns", times="2 */6 * * *", do=rank_campaigns),
-        Appointment(name="advise", times="7 */6 * * *", do=advise),
+        Appointment(name="fold-totals", times="27 3 * * *", do=partial(add, FOLD_TOTALS)),
+        Appointment(name="drop-old-events", times="37 3 * * *", do=partial(add, DROP_OLD_EVENTS)),
+        Appointment(name="rank-campaigns", times="2 */6 * * *", do=partial(add, RANK_CAMPAIGNS)),
+        Appointment(name="advise", times="7 */6 * * *", do=partial(add, ADVISE)),
         *([] if training is None else [Appointment(name="train", times="47 2 * * *", do=training.schedule)]),
     ]

@@ -10,6 +10,7 @@ from app.optimizer.advising import Advising
 from app.optimizer.requesting import RANK_CAMPAIGNS, TRAIN
 from app.optimizer.training import Training
 from app.runtime.clock import Clock
+from app.runtime.progress import Told
 from app.store.models.codes import ModelKind
 from app.store.queue import JobQueue
 
@@ -20,8 +21,6 @@ DROP_OLD_EVENTS = "drop_old_events"
 JOB_ID = "job_id"
 """The argument that names the job, beside its own: what a job made bears its number, so that it is not made again."""
 
-type Told = Callable[[float, str], Awaitable[object]]
-"""Told how far a task is, a fraction, and in words; ends the task where somebody cancelled it."""
 type Task = Callable[[Mapping[str, Any], Told], Awaitable[Mapping[str, Any] | None]]
 """Does the work that its arguments name, and returns what is worth keeping of it."""
 

@@ -1,18 +1,15 @@
 """What keeps an installation small and quick: totals folded, old months of events dropped."""
 
-from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 
 from app.runtime.clock import Clock
+from app.runtime.progress import Told
 from app.store.database import Database
 from app.store.folding import TotalsFolding
 from app.store.retention import EventRetention
 
 OPEN_DAYS = 2
 """Days that are still written to in the ordinary course: today, and yesterday in zones behind UTC."""
-
-type Told = Callable[[float, str], Awaitable[object]]
-"""Told how far the work is, a fraction, and in words."""
 
 
 class Upkeep:

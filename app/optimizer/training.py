@@ -7,7 +7,7 @@ that cannot bear a model make none: what is missing is said in the job's result.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from app.optimizer.response import rank_again
 from app.optimizer.segments import Split, Targets, read_splits
 from app.runtime.clock import Clock
 from app.runtime.compute import Compute
+from app.runtime.progress import Told
 from app.store.database import Database
 from app.store.experiments import ExperimentStore
 from app.store.learning import Span, TrainingStore
@@ -34,8 +35,6 @@ from engine.errors import NotEnoughData as NotEnoughForEngine
 STEPS = 3
 """Of one kind: prepared, learned, saved."""
 
-type Told = Callable[[float, str], Awaitable[object]]
-"""Told how far the work is, a fraction, and in words."""
 type Outcome = VersionRow | str
 """A version, or why there is none."""
 
