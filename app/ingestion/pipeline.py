@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import cast
 
@@ -151,8 +151,7 @@ class Merged:
         """Return a request's receipt, given what came of storing its events."""
         request, stored, repeated = self._requests[number]
         drafts = self.drafts[stored]
-        if appended.kept_from is not None:
-            first = datetime.combine(appended.kept_from, time(), UTC)
+        if (first := appended.kept_from) is not None:
             _drop_old(request, first)
             drafts = [draft for draft in drafts if cast("datetime", draft[1]) >= first]
             repeated = len(request.events) - len(drafts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from operator import itemgetter
 from typing import cast
 
@@ -71,7 +71,7 @@ class Appended:
     duplicates: set[object]
     tests: set[int]
     campaigns: set[int]
-    kept_from: date | None = None
+    kept_from: datetime | None = None
 
 
 NOTHING_APPENDED = Appended(set(), set(), set())
@@ -130,8 +130,7 @@ class EventStore:
     async def _append(self, drafts: Sequence[EventDraft]) -> Appended:
         kept_from = await self._partitions.ensure([cast("datetime", draft[1]) for draft in drafts])
         if kept_from is not None:
-            first = datetime.combine(kept_from, time(), UTC)
-            drafts = [draft for draft in drafts if cast("datetime", draft[1]) >= first]
+            drafts = [draft for draft in drafts if cast("datetime", draft[1]) >= kept_from]
             return replace(await self._append(drafts) if drafts else NOTHING_APPENDED, kept_from=kept_from)
         keys = [draft[0] for draft in drafts]
         times = [draft[1] for draft in drafts]

@@ -5,7 +5,7 @@ wait for, where `CREATE TABLE ... PARTITION OF` would stop all of them.
 """
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 from app.store.database import Connection, Database
 
@@ -51,10 +51,10 @@ class EventPartitions:
         self._database = database
         self._known: set[date] = set()
 
-    async def ensure(self, times: Collection[datetime]) -> date | None:
+    async def ensure(self, times: Collection[datetime]) -> datetime | None:
         """Make the months of these times that do not exist yet.
 
-        Return the first day whose events are kept, where some of the times lie before it: their months are not made.
+        Return from when on events are kept, where some of the times lie before: their months are not made.
         """
         missing = _months_of(times) - self._known
         return await self._make(sorted(missing)) if missing else None
@@ -68,7 +68,7 @@ class EventPartitions:
         rows = await self._database.fetch(MONTHS)
         return [date(int(name[6:10]), int(name[11:13]), 1) for (name,) in rows]
 
-    async def _make(self, months: list[date]) -> date | None:
+    async def _make(self, months: list[date]) -> datetime | None:
         async with self._database.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITION_LOCK)
             kept_from = await connection.fetchval(KEPT_FROM)
@@ -76,7 +76,9 @@ class EventPartitions:
             for month in kept:
                 await _make_month(connection, month)
         self._known.update(kept)
-        return kept_from if len(kept) < len(months) else None
+        if kept_from is None or len(kept) == len(months):
+            return None
+        return datetime.combine(kept_from, time(), UTC)
 
 
 def _months_of(times: Collection[datetime]) -> set[date]:
