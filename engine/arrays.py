@@ -7,4 +7,5 @@ from numpy.typing import NDArray
 
 type FloatArray = NDArray[np.float64]
 type IntArray = NDArray[np.int64]
+type BoolArray = NDArray[np.bool_]
 type NumberArray = NDArray[np.integer[Any] | np.floating[Any] | np.bool_]

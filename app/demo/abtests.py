@@ -9,10 +9,10 @@ import numpy as np
 from app.abtests.drafting import MetricDraft, TestDraft, VariantDraft
 from app.abtests.targeting import compile_targeting
 from app.demo.population import SEGMENTS, Population
-from app.demo.sending import DAY, BoolArray, Sends
+from app.demo.sending import DAY, Sends
 from app.demo.truth import TEST_EFFECTS
 from app.store.models.codes import EventType, MetricKind
-from engine.arrays import FloatArray, IntArray
+from engine.arrays import BoolArray, FloatArray, IntArray
 from engine.assignment.allocation import variant_probabilities, variant_table, variants_of_units
 
 NEVER = np.iinfo(np.int64).max

@@ -5,12 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.demo.population import AMOUNT_FACTORS, CITIES, Campaign, Population
 from engine.arrays import FloatArray, IntArray
-
-type BoolArray = NDArray[np.bool_]
 
 MICROS = 1_000_000
 HOUR = 3_600 * MICROS

@@ -10,10 +10,10 @@ import numpy as np
 
 from app.demo.abtests import Experiments, Exposures, Lifts
 from app.demo.population import Population, populate
-from app.demo.sending import HOUR, MICROS, BoolArray, Sending, Sends
+from app.demo.sending import HOUR, MICROS, Sending, Sends
 from app.demo.truth import ORDER_SIGMA, Response, affinity, channel_costs, respond
 from app.store.models.codes import EventType
-from engine.arrays import FloatArray, IntArray
+from engine.arrays import BoolArray, FloatArray, IntArray
 
 SEED = 20_260_101
 DAYS = 90

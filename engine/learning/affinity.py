@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from engine.arrays import FloatArray, IntArray
+from engine.arrays import BoolArray, FloatArray, IntArray
 from engine.errors import InvalidInput, NotEnoughData
 from engine.learning.item_scores import NAMES, Visits, item_scores
-
-type BoolArray = NDArray[np.bool_]
 
 HALF_LIFE = 60.0
 HELD_OUT = 30.0

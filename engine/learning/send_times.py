@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from engine.arrays import FloatArray, IntArray
+from engine.arrays import BoolArray, FloatArray, IntArray
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput, NotEnoughData
 from engine.learning.hour_classes import HourClasses, fit_hour_classes
 from engine.learning.hour_shapes import HOURS, HourShapes, fit_shapes
 from engine.levels import error_rate, two_sided_quantile
-
-type BoolArray = NDArray[np.bool_]
 
 LEAST_OPENS = 20
 USER_SHARE = 0.25

@@ -1,20 +1,17 @@
 """How often intervals hold the truth where traffic followed the rewards, of each estimator."""
 
-from dataclasses import replace
-
 import numpy as np
 
+from engine.arrays import BoolArray
 from engine.bandits.inference import BatchLog, Estimator, Weighting, moments
 from engine.bandits.intervals import Moments, difference_intervals, value_intervals
 from engine.bandits.policy import Policy
 from engine.bandits.thompson import BetaThompson
 from engine.levels import error_rate, two_sided_quantile
 from engine.simulation.bandit_worlds import SHOP, BanditWorld
-from engine.simulation.promises import CalibrationRow, Promise
+from engine.simulation.promises import CalibrationRow, Promise, counted
 
 _SAFE_FLOOR = 0.1  # promises for two arms are made from this floor on, the default
-
-type Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 def bandit_rows(
@@ -36,9 +33,9 @@ def bandit_rows(
         promised = floor >= _SAFE_FLOOR and name == "AW-AIPW"
         held, held_differences = _held(found, world, level=level)
         rejected, alpha = ~held_differences[:, 0], round(1.0 - level, 12)
-        rows.append(_row(section, f"{name}: interval of an arm's rate", held[:, 0], _about(promised), level))
+        rows.append(counted(section, f"{name}: interval of an arm's rate", held[:, 0], _about(promised), level))
         kept = Promise.AT_MOST if promised else Promise.NOTHING
-        rows.append(_row(section, f"{name}: equal arms rejected", rejected, kept, alpha))
+        rows.append(counted(section, f"{name}: equal arms rejected", rejected, kept, alpha))
     return tuple(rows)
 
 
@@ -72,9 +69,10 @@ def shop_rows(
     for name, found in _all(log):
         held, held_differences = _held(found, world, level=level)
         promise = _about(name == "AW-AIPW")
-        rows.append(_row(section, f"{name}: intervals of rates", held.ravel(), promise, level))
-        differences = _row(section, f"{name}: intervals of differences", held_differences.ravel(), promise, level)
-        rows.append(replace(differences, together=world.rates.size - 1))  # all are to the same arm
+        rows.append(counted(section, f"{name}: intervals of rates", held, promise, level))
+        alike = world.rates.size - 1  # all are to the same arm
+        differences = f"{name}: intervals of differences"
+        rows.append(counted(section, differences, held_differences, promise, level, together=alike))
     return tuple(rows)
 
 
@@ -87,7 +85,7 @@ def _all(log: BatchLog) -> tuple[tuple[str, Moments], ...]:
     )
 
 
-def _held(found: Moments, world: BanditWorld, *, level: float) -> tuple[Flags, Flags]:
+def _held(found: Moments, world: BanditWorld, *, level: float) -> tuple[BoolArray, BoolArray]:
     """Say which arms' intervals hold the truth, (runs, k), and which differences' to the first arm, (runs, k - 1)."""
     z = two_sided_quantile(error_rate(level))
     values = value_intervals(found, z=z, conversions=True)
@@ -97,14 +95,3 @@ def _held(found: Moments, world: BanditWorld, *, level: float) -> tuple[Flags, F
 
 def _about(promised: bool) -> Promise:
     return Promise.ABOUT if promised else Promise.NOTHING
-
-
-def _row(section: str, name: str, flags: Flags, promise: Promise, promised: float) -> CalibrationRow:
-    return CalibrationRow(
-        section=section,
-        name=name,
-        count=int(flags.sum()),
-        trials=flags.size,
-        promise=promise,
-        promised=None if promise is Promise.NOTHING else promised,
-    )

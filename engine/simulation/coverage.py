@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.arrays import FloatArray
+from engine.arrays import BoolArray, FloatArray
 from engine.bayesian.beta_binomial import analyze_proportions_batch, beta_posterior
 from engine.bayesian.hurdle import HurdleSummary, analyze_revenue
 from engine.bayesian.lift import beta_ratio, lift_estimate
@@ -11,12 +11,10 @@ from engine.bayesian.priors import BetaPrior
 from engine.bayesian.quadrature import standing
 from engine.frequentist.proportions import newcombe_batch
 from engine.sequential.comparing import sequential_proportions_batch
-from engine.simulation.promises import CalibrationCurve, CalibrationRow, Promise
+from engine.simulation.promises import CalibrationCurve, CalibrationRow, Promise, counted
 from engine.simulation.worlds import ConversionWorld, RevenueWorld
 
 _PRIOR = BetaPrior(alpha=20.0, beta=180.0)
-
-type Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 def interval_rows(
@@ -65,7 +63,7 @@ def best_row(rng: np.random.Generator, *, tests: int = 20_000, least: float = 0.
     leader = predicted.argmax(axis=1)
     certain = predicted[np.arange(tests), leader] > least
     right = truth.argmax(axis=1)[certain] == leader[certain]
-    return _row(
+    return counted(
         "P(best)",
         f"the leader is best, where P(best) > {least:g}",
         right,
@@ -85,8 +83,8 @@ def _bayesian_rows(rng: np.random.Generator, tests: int, units: int, level: floa
     held = [_lift_holds(converted[i], exposed[i], float(lift[i]), level) for i in range(tests)]
     section = "Coverage, truths from the prior"
     return (
-        _row(section, "beta-binomial: interval of a rate", inside, Promise.ABOUT, level),
-        _row(section, "beta-binomial: interval of the lift", np.array(held), Promise.ABOUT, level),
+        counted(section, "beta-binomial: interval of a rate", inside, Promise.ABOUT, level),
+        counted(section, "beta-binomial: interval of the lift", np.array(held), Promise.ABOUT, level),
     )
 
 
@@ -106,9 +104,11 @@ def _fixed_truth_rows(rng: np.random.Generator, tests: int, units: int, level: f
     normal = analyze_means_batch(values.mean(axis=2), values.var(axis=2, ddof=1), np.full((tests, 2), 50), level=level)
     section = "Coverage, fixed truth"
     return (
-        _row(section, "beta-binomial, flat prior: a rate of 0.1", _inside(found.low, 0.1, found.high), Promise.NOTHING),
-        _row(section, "Newcombe: difference of equal rates", _inside(low, 0.0, high), Promise.ABOUT, level),
-        _row(section, "normal, flat prior: a mean", _inside(normal.low, 10.0, normal.high), Promise.ABOUT, level),
+        counted(
+            section, "beta-binomial, flat prior: a rate of 0.1", _inside(found.low, 0.1, found.high), Promise.NOTHING
+        ),
+        counted(section, "Newcombe: difference of equal rates", _inside(low, 0.0, high), Promise.ABOUT, level),
+        counted(section, "normal, flat prior: a mean", _inside(normal.low, 10.0, normal.high), Promise.ABOUT, level),
     )
 
 
@@ -119,7 +119,7 @@ def _sequence_row(rng: np.random.Generator, tests: int, units: int, level: float
     outside = (found.low[:, 0] > 0.01) | (found.high[:, 0] < 0.01)
     missed = outside.reshape(tests, -1).any(axis=1)
     name = "confidence sequence misses a difference at any of 28 looks"
-    return _row("Coverage, fixed truth", name, missed, Promise.AT_MOST, round(1.0 - level, 12))
+    return counted("Coverage, fixed truth", name, missed, Promise.AT_MOST, round(1.0 - level, 12))
 
 
 def _revenue_row(rng: np.random.Generator, tests: int, units: int, level: float) -> CalibrationRow:
@@ -129,21 +129,8 @@ def _revenue_row(rng: np.random.Generator, tests: int, units: int, level: float)
         pair = [HurdleSummary.from_values(world.values(rng, units=units)) for _ in range(2)]
         mean = analyze_revenue(pair, level=level).variants[0].mean
         held[i] = mean.low <= world.mean <= mean.high
-    return _row("Coverage, fixed truth", "hurdle: revenue a unit, one in ten buys", held, Promise.NOTHING)
+    return counted("Coverage, fixed truth", "hurdle: revenue a unit, one in ten buys", held, Promise.NOTHING)
 
 
-def _inside(low: FloatArray, truth: float, high: FloatArray) -> Flags:
+def _inside(low: FloatArray, truth: float, high: FloatArray) -> BoolArray:
     return (low[:, 0] <= truth) & (truth <= high[:, 0])
-
-
-def _row(
-    section: str, name: str, flags: Flags, promise: Promise = Promise.NOTHING, promised: float | None = None
-) -> CalibrationRow:
-    return CalibrationRow(
-        section=section,
-        name=name,
-        count=int(flags.sum()),
-        trials=flags.size,
-        promise=promise,
-        promised=None if promise is Promise.NOTHING else promised,
-    )

@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 from scipy.special import betainc, betaincinv
 
-from engine.arrays import FloatArray
+from engine.arrays import BoolArray, FloatArray
 from engine.errors import InvalidInput
 
 _DOUBT = 1e-3  # a promise is called broken only where chance alone would do as ill less than once in a thousand
@@ -87,6 +87,27 @@ class CalibrationRow:
     def _at_most(self, chance: float) -> float:
         count, others = self._judged
         return 1.0 if others == 0 else float(betainc(others, count + 1, 1.0 - chance))
+
+
+def counted(
+    section: str,
+    name: str,
+    flags: BoolArray,
+    promise: Promise = Promise.NOTHING,
+    promised: float | None = None,
+    *,
+    together: int = 1,
+) -> CalibrationRow:
+    """Return the row that counts flags, an array of any shape, each a trial; `promised` is left out for NOTHING."""
+    return CalibrationRow(
+        section=section,
+        name=name,
+        count=int(flags.sum()),
+        trials=flags.size,
+        promise=promise,
+        promised=None if promise is Promise.NOTHING else promised,
+        together=together,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,17 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.arrays import FloatArray, IntArray
+from engine.arrays import BoolArray, FloatArray, IntArray
 from engine.bandits.intervals import Moments, value_intervals
 from engine.bandits.off_policy import OffPolicyEstimate, doubly_robust, importance_sampling, self_normalised
 from engine.bandits.policy import ArmTotals, Policy, apply_floor, default_floor
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput, NoSupport, NotEnoughData
 from engine.levels import error_rate, two_sided_quantile
-
-type BoolArray = NDArray[np.bool_]
 
 LEAST_KEPT = 30
 
