@@ -5,6 +5,7 @@ export { Choices, Field, Search, Segmented, Select } from "./fields";
 export { Figure } from "./Figure";
 export * from "./format";
 export { patiently } from "./loading";
+export { Pages } from "./Pages";
 export { Change, Stat, Stats } from "./Stat";
 export { Answer, Boundary, Empty, Failure, PageSkeleton, Skeleton } from "./states";
 export { csvOf, DataTable, type Column, type Table } from "./table";

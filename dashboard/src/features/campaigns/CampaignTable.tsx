@@ -3,7 +3,6 @@ import { useQuery } from "urql";
 import { Link } from "wouter";
 import {
   Answer,
-  Button,
   Card,
   Choices,
   DataTable,
@@ -12,6 +11,7 @@ import {
   formatFinePercent,
   formatMoney,
   inWords,
+  Pages,
   Search,
   Select,
   Skeleton,
@@ -71,12 +71,7 @@ export function CampaignTable({ window }: { window: Window }) {
             ) : (
               <>
                 <DataTable caption="Campaigns" columns={COLUMNS} rows={nodes} keyOf={({ key }) => key} />
-                <div className="row">
-                  {after && <Button onClick={() => setFilters({ after: "" })}>First page</Button>}
-                  {pageInfo.hasNextPage && (
-                    <Button onClick={() => setFilters({ after: pageInfo.endCursor ?? "" })}>Next page</Button>
-                  )}
-                </div>
+                <Pages after={after} pageInfo={pageInfo} onChange={(cursor) => setFilters({ after: cursor })} />
               </>
             )
           }

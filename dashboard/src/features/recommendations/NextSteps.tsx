@@ -1,6 +1,6 @@
 import { useQuery } from "urql";
 import { Link } from "wouter";
-import { Answer, Button, Card, Empty, formatCount, inWords, Select, Skeleton, useAddress } from "@/components";
+import { Answer, Card, Empty, formatCount, inWords, Pages, Select, Skeleton, useAddress } from "@/components";
 import { Recommendations } from "@/components/advice";
 import { useKeptFresh, type AdviceNextQuery } from "@/graph";
 import { CampaignSelect } from "./CampaignSelect";
@@ -42,10 +42,7 @@ export function NextSteps() {
             ) : (
               <>
                 <Recommendations recommendations={nodes} currencyOf={({ campaign }) => campaign?.currency ?? ""} below={(row) => <Links row={row} />} />
-                <div className="row">
-                  {after && <Button onClick={() => set({ after: "" })}>First page</Button>}
-                  {pageInfo.hasNextPage && <Button onClick={() => set({ after: pageInfo.endCursor ?? "" })}>Next page</Button>}
-                </div>
+                <Pages after={after} pageInfo={pageInfo} onChange={(cursor) => set({ after: cursor })} />
               </>
             )
           }

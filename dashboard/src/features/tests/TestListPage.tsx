@@ -3,7 +3,6 @@ import { useQuery } from "urql";
 import { Link } from "wouter";
 import {
   Answer,
-  Button,
   Card,
   Choices,
   DataTable,
@@ -13,6 +12,7 @@ import {
   inWords,
   MISSING,
   PageHeading,
+  Pages,
   Progress,
   Search,
   Select,
@@ -76,12 +76,7 @@ export function TestListPage() {
               ) : (
                 <>
                   <DataTable caption="Tests" columns={COLUMNS} rows={nodes} keyOf={({ key }) => key} />
-                  <div className="row">
-                    {after && <Button onClick={() => setFilters({ after: "" })}>First page</Button>}
-                    {pageInfo.hasNextPage && (
-                      <Button onClick={() => setFilters({ after: pageInfo.endCursor ?? "" })}>Next page</Button>
-                    )}
-                  </div>
+                  <Pages after={after} pageInfo={pageInfo} onChange={(cursor) => setFilters({ after: cursor })} />
                 </>
               )
             }

@@ -25,16 +25,17 @@ export function TestPage({ id }: { id: string }) {
   const [{ data: live }] = useSubscription({ query: TEST_LIVE, variables: { id } });
   useKeptFresh(ask, FRESH_SECONDS);
   const test = result.data?.test;
+  const results = live?.testResults ?? test?.results;
   return (
     <div className="stack">
       <p>
         <Link href="/tests">All tests</Link>
       </p>
       <PageHeading title={test?.name ?? "Test"} note={test && <Facts test={test} />}>
-        {test && <Actions test={test} verdict={(live?.testResults ?? test.results).verdict} onChanged={() => ask({ requestPolicy: "network-only" })} />}
+        {test && results && <Actions test={test} verdict={results.verdict} onChanged={() => ask({ requestPolicy: "network-only" })} />}
       </PageHeading>
       <Answer of={result} onRetry={ask} skeleton={<PageSkeleton />}>
-        {(data) => data.test && <Sections test={data.test} results={live?.testResults ?? data.test.results} />}
+        {() => test && results && <Sections test={test} results={results} />}
       </Answer>
     </div>
   );

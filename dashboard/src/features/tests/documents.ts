@@ -46,27 +46,15 @@ export const TEST = graphql(`
       }
       variants {
         ...TestsVariant
-        weight
-        payload
       }
       metric {
         ...TestsMetric
       }
       guardrails {
-        ...TestsMetric
+        key
       }
-      confidenceLevel
       allocationPolicy
-      floor
-      reallocateEveryMinutes
-      discount
-      contextAttributes
-      minimumDetectableEffect
       targetSampleSize
-      coverage
-      holdout
-      progress
-      createdAt
       startedAt
       endedAt
       winner {
