@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.arrays import FloatArray
+from engine.frequentist.proportions import wilson_ends
 from engine.levels import two_sided_p
 
 _LEAST = 1e-300
@@ -67,8 +68,8 @@ def value_intervals(found: Moments, *, z: FloatArray | float, conversions: bool)
     if conversions:
         inside = (values > 0.0) & (values < 1.0)
         rate = np.where(inside, values, 0.5)
-        center, reach = _wilson(rate, np.maximum(found.variances, _LEAST) / (rate * (1.0 - rate)), z)
-        low, high = np.where(inside, center - reach, low), np.where(inside, center + reach, high)
+        ends = wilson_ends(rate, rate * (1.0 - rate) / np.maximum(found.variances, _LEAST), z)
+        low, high = np.where(inside, ends[0], low), np.where(inside, ends[1], high)
     return Intervals(point=values, low=low, high=high)
 
 
@@ -109,13 +110,6 @@ def difference_p_values(found: Moments, *, control: int, conversions: bool) -> F
         apart = ~np.diagonal(intervals.hold(np.zeros(())))  # each arm at its own quantile
         least, most = np.where(apart, z, least), np.where(apart, most, z)
     return np.array([two_sided_p(z) for z in least])
-
-
-def _wilson(rate: FloatArray, per_unit: FloatArray, z: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-    """Return centre and reach of Wilson's interval, 1 / n being ``per_unit``: Wilson (1927)."""
-    shrunk = 1.0 + z * z * per_unit
-    reach = z * np.sqrt(rate * (1.0 - rate) * per_unit + (0.5 * z * per_unit) ** 2)
-    return (rate + 0.5 * z * z * per_unit) / shrunk, reach / shrunk
 
 
 def _joined(one: FloatArray, other: FloatArray, correlation: FloatArray) -> FloatArray:

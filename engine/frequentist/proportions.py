@@ -86,7 +86,7 @@ def newcombe_batch(
     point, low, high, each of shape (n_tests, n_variants - 1), treatments in column order; NaN without units
     """
     rates = np.where(exposed > 0, converted / np.maximum(exposed, 1), np.nan)
-    lows, highs = _wilson_batch(rates, exposed, two_sided_quantile(error_rate(level)))
+    lows, highs = wilson_ends(rates, np.maximum(exposed, 1), two_sided_quantile(error_rate(level)))
     treatments = [column for column in range(rates.shape[1]) if column != control]
     down, up = rates - lows, highs - rates
     point = rates[:, treatments] - rates[:, [control]]
@@ -128,9 +128,23 @@ def _wilson(rate: float, units: int, z: float) -> tuple[float, float]:
     return max(0.0, (middle - reach) / shrink), min(1.0, (middle + reach) / shrink)
 
 
-def _wilson_batch(rates: FloatArray, units: IntArray, z: float) -> tuple[FloatArray, FloatArray]:
-    square, units = z * z, np.maximum(units, 1)
+def wilson_ends(
+    rates: FloatArray, units: FloatArray | IntArray, z: FloatArray | float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of Wilson's score intervals of many rates.
+
+    Parameters
+    ----------
+    rates : any shape, in [0, 1]
+    units : how many each rests on, positive; effective numbers need not be whole
+    z : the normal quantile of the level, positive; one for all, or an array that adds axes in front
+
+    Returns
+    -------
+    low and high, in [0, 1]. Wilson (1927).
+    """
+    square = z * z
     middle = rates + square / (2.0 * units)
-    reach = z * np.sqrt(rates * (1.0 - rates) / units + square / (4.0 * units.astype(np.float64) ** 2))
+    reach = z * np.sqrt(rates * (1.0 - rates) / units + (0.5 * z / units) ** 2)
     shrink = 1.0 + square / units
     return np.maximum(0.0, (middle - reach) / shrink), np.minimum(1.0, (middle + reach) / shrink)
