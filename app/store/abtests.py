@@ -339,11 +339,6 @@ class TestStore:
         """Store one policy version; a version is made once."""
         return await _insert(connection, "allocation", allocation)
 
-    async def newest_allocations(self, test_ids: Sequence[int]) -> dict[int, AllocationRow]:
-        """Return each test's policy version in force."""
-        rows = await self._database.fetch(NEWEST_ALLOCATIONS, list(test_ids))
-        return {row["test_id"]: allocation_row(row) for row in rows}
-
     async def models(self, allocation_ids: Sequence[int]) -> dict[int, Any]:
         """Return the models that policy versions keep, by version's id; None for those without."""
         rows = await self._database.fetch(
