@@ -43,8 +43,7 @@ from app.exporting.tests import TestExporting
 from app.exposures import TestsDecide, record_exposure
 from app.ingestion.endpoint import EventsEndpoint
 from app.ingestion.pipeline import Ingestion
-from app.ofrep.endpoints import PATH as FLAGS_PATH
-from app.ofrep.endpoints import FlagDoor, FlagEvaluation
+from app.ofrep.endpoints import FlagDoor, FlagEvaluation, is_flags_path
 from app.operations.access_log import access_log
 from app.operations.dashboard import dashboard_routes
 from app.operations.doors import metrics_registry, operation_routes
@@ -113,7 +112,7 @@ class WebApplication:
         await self._serving(scope)(scope, receive, send)
 
     def _serving(self, scope: Scope) -> ASGIApp:
-        if scope["type"] == "http" and scope["path"].startswith(FLAGS_PATH):
+        if scope["type"] == "http" and is_flags_path(scope["path"]):
             return self._flags
         return self._lifespan if scope["type"] == "lifespan" else self._doors
 

@@ -69,6 +69,11 @@ class Evaluation:
     exposes: bool
 
 
+def is_flags_path(path: str) -> bool:
+    """Tell whether a request is for this door."""
+    return path.startswith(PATH) and (len(path) == len(PATH) or path[len(PATH)] == "/")
+
+
 class FlagEvaluation:
     """Evaluates running tests as flags."""
 
