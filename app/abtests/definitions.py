@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import batched
 from typing import Any
 
 import structlog
@@ -15,7 +16,9 @@ from app.abtests.targeting import Targeting, compile_targeting
 from app.errors import DomainErrors
 from app.runtime.broadcast import Broadcast, Change
 from app.runtime.clock import Clock
-from app.store.abtests import TestDefinition, TestStore
+from app.store.abtest_rows import TestDefinition
+from app.store.abtests import TestStore
+from app.store.live_tests import LiveVersions
 from app.store.models.codes import AllocationPolicy, TestStatus
 from app.store.notifications import TESTS
 from engine.assignment.allocation import (
@@ -29,8 +32,11 @@ from engine.assignment.allocation import (
 )
 
 RELOAD_SECONDS = 30.0
-"""Everything is read anew this often, should an announcement ever be lost."""
+"""It is asked this often whether anything changed, should an announcement ever be lost."""
+READ_AT_ONCE = 250
+"""Tests: others have their turn in between, as compiling these takes some milliseconds."""
 RETRY_SECONDS = 1.0
+LIVE = (TestStatus.RUNNING, TestStatus.PAUSED)
 MISSED_SECONDS = 1.0
 """How long a name that no live test has is not asked for again: a start elsewhere is announced much sooner."""
 MISSED_NAMES = 10_000
@@ -138,7 +144,9 @@ class Definitions:
         self._missed: dict[int | str, float] = {}
         self._by_id: dict[int, AssigningTest] = {}
         self._by_key: dict[str, AssigningTest] = {}
-        self._live: list[AssigningTest] = []
+        self._sorted: Sequence[AssigningTest] | None = None
+        self._known = LiveVersions()
+        self._compared_at = 0.0
         self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._subscription = ExitStack()
@@ -161,7 +169,9 @@ class Definitions:
 
     def live(self) -> Sequence[AssigningTest]:
         """Return the tests that run or are paused, by key."""
-        return self._live
+        if self._sorted is None:
+            self._sorted = [self._by_key[key] for key in sorted(self._by_key)]
+        return self._sorted
 
     def _may_be_new(self, reference: int | str) -> bool:
         sound = KEY.fullmatch(reference) if isinstance(reference, str) else 0 < reference < MAX_ID
@@ -189,19 +199,25 @@ class Definitions:
         self._subscription.close()
 
     async def reload(self) -> None:
-        """Read every test that runs or is paused."""
-        async with self._reading:
-            found = await self._store.live_definitions()
-            self._replace(found, await self._models(found))
+        """Ask which of the tests that run or are paused changed, and read these: none, most of the time."""
+        async with self._reading:  # one after the other: what was read first is not to replace what was read later
+            compared_at = asyncio.get_running_loop().time()
+            versions = await self._store.live_versions(self._known)
+            if versions is not self._known:
+                await self._read(versions.changed_since(self._known) | (self._by_id.keys() - versions.by_id.keys()))
+            self._known, self._compared_at = versions, compared_at
 
     async def refresh(self, test_ids: Iterable[int]) -> None:
         """Read these tests anew."""
-        ids = set(test_ids)
-        async with self._reading:  # one after the other: what was read first is not to replace what was read later
-            found = await self._store.definitions(ids)
-            kept = {test_id: test.definition for test_id, test in self._by_id.items() if test_id not in ids}
-            self._replace(kept | found, await self._models(found))
+        async with self._reading:
+            self._known = self._known.without_digest()  # what is read now is newer than what it is about
+            await self._read(test_ids)
         self._missed.clear()
+
+    async def _read(self, test_ids: Iterable[int]) -> None:
+        for some in batched(test_ids, READ_AT_ONCE):
+            found = await self._store.definitions(some)
+            self._replace(some, found, await self._models(found))
 
     async def _models(self, found: Mapping[int, TestDefinition]) -> dict[int, Any]:
         """Return the models of contextual tests' policy versions that are not known yet, by version's id."""
@@ -228,24 +244,30 @@ class Definitions:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _apply(self, changes: AsyncIterator[Change]) -> None:
-        """Wait for one change and read what it names; everything, where nothing was announced for long."""
+        """Wait for one change and read what it names; compare everything, where that was not done for long."""
+        due_in = self._compared_at + RELOAD_SECONDS - asyncio.get_running_loop().time()
         try:
-            change = await asyncio.wait_for(anext(changes), RELOAD_SECONDS)
+            change = await asyncio.wait_for(anext(changes), max(due_in, 0.0))
         except TimeoutError:
             await self.reload()
             return
         await (self.reload() if change.reread else self.refresh(int(name) for name in change.ids))
 
-    def _replace(self, definitions: Mapping[int, TestDefinition], models: Mapping[int, Any]) -> None:
-        live = (TestStatus.RUNNING, TestStatus.PAUSED)
-        tests = {
-            test_id: self._compiled(definition, models)
-            for test_id, definition in definitions.items()
-            if definition.test.status in live
-        }
-        self._by_id = {test_id: test for test_id, test in tests.items() if test is not None}
-        self._by_key = {test.definition.test.key: test for test in self._by_id.values()}
-        self._live = [self._by_key[key] for key in sorted(self._by_key)]
+    def _replace(
+        self, test_ids: Iterable[int], definitions: Mapping[int, TestDefinition], models: Mapping[int, Any]
+    ) -> None:
+        """Put what was read of these tests in the place of what was known; all at once, as nothing is awaited."""
+        live = {test_id: one for test_id, one in definitions.items() if one.test.status in LIVE}
+        for test_id in test_ids:
+            self._put(test_id, self._compiled(live[test_id], models) if test_id in live else None)
+        self._sorted = None
+
+    def _put(self, test_id: int, test: AssigningTest | None) -> None:
+        before = self._by_id.pop(test_id, None)
+        if before is not None:
+            del self._by_key[before.definition.test.key]
+        if test is not None:
+            self._by_id[test_id] = self._by_key[test.definition.test.key] = test
 
     def _compiled(self, definition: TestDefinition, models: Mapping[int, Any]) -> AssigningTest | None:
         if self._knows(definition.test.id, definition):

@@ -1,176 +1,25 @@
 """Tests with their variants, metrics, policy versions, totals and history."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-import orjson
-from msgspec import Struct
-
-from app.store.abtest_parts import WHOLE, Part, Parts
+from app.store.abtest_parts import WHOLE, Parts
+from app.store.abtest_rows import (
+    TEST_JSON,
+    AnalysisRow,
+    AssignmentRow,
+    TestDefinition,
+    TestRow,
+    TotalsRow,
+    analysis_row,
+    definition_json,
+    definition_of,
+    row_of_test,
+)
 from app.store.database import Connection, Database, Record
-from app.store.models.codes import AllocationPolicy, EventType, MetricKind, TestStatus
+from app.store.live_tests import LiveVersions, live_versions
 
-
-class VariantRow(Struct, frozen=True):
-    """One arm of a test."""
-
-    id: int
-    test_id: int
-    key: str
-    name: str
-    position: int
-    is_control: bool
-    weight: float
-    payload: Any
-
-
-class MetricRow(Struct, frozen=True):
-    """What a test is judged by; position 0 is the metric, the others are guardrails."""
-
-    id: int
-    test_id: int
-    key: str
-    name: str
-    position: int
-    kind: MetricKind
-    event: EventType
-    denominator: EventType | None
-    higher_is_better: bool
-    window_hours: int
-    margin: float | None
-    stops: bool
-
-
-class AllocationRow(Struct, frozen=True):
-    """One policy version: probabilities in the variants' order."""
-
-    id: int
-    test_id: int
-    policy_version: int
-    policy: AllocationPolicy
-    floor: float
-    probabilities: tuple[float, ...]
-    watermark: Any
-    seed: int | None
-    created_at: datetime
-
-
-class TestRow(Struct, frozen=True):
-    """A test as stored."""
-
-    __test__ = False
-
-    # always read
-    id: int
-    key: str
-    name: str
-    status: TestStatus
-    campaign_id: int | None
-    confidence_level: float
-    allocation_policy: AllocationPolicy
-    coverage: float
-    started_at: datetime | None
-    # Part.DETAILS
-    hypothesis: str | None
-    minimum_detectable_effect: float | None
-    target_sample_size: int | None
-    holdout: float
-    winner_id: int | None
-    created_at: datetime
-    ended_at: datetime | None
-    # Part.PLAN
-    power: float
-    baseline: float | None
-    floor: float
-    reallocate_every_minutes: int
-    discount: float | None
-    seed: str
-    exclusion_group: str | None
-    exclusion_low: float | None
-    exclusion_high: float | None
-    targeting: Any
-    context_attributes: Any
-    decided_elsewhere: bool
-    guardrail_stops: Any
-
-
-class TestDefinition(Struct, frozen=True, kw_only=True):
-    """A test with all that decides about a unit: variants by position, metrics by position, newest allocation."""
-
-    __test__ = False
-
-    test: TestRow
-    variants: tuple[VariantRow, ...]
-    metrics: tuple[MetricRow, ...]
-    allocation: AllocationRow | None
-
-    @property
-    def control(self) -> VariantRow:
-        """Return the control."""
-        return next(variant for variant in self.variants if variant.is_control)
-
-    @property
-    def probabilities(self) -> tuple[float, ...]:
-        """Return the shares in force: the newest policy version's, before the first the weights."""
-        if self.allocation is not None:
-            return self.allocation.probabilities
-        return tuple(variant.weight for variant in self.variants)
-
-
-class TotalsRow(Struct, frozen=True, kw_only=True):
-    """Sufficient statistics of one metric and variant, exact; values in micros for money, else whole numbers."""
-
-    test_id: int
-    metric_id: int
-    variant_id: int
-    segment: str | None
-    exposed: int
-    multiple_exposed: int
-    converted: int
-    value_sum: int
-    value_squares: int
-    denominator_sum: int
-    denominator_squares: int
-    product_sum: int
-    covariate_sum: int
-    covariate_squares: int
-    covariate_product: int
-    log_sum: int
-    log_squares: int
-
-
-class AssignmentRow(Struct, frozen=True, kw_only=True):
-    """What was decided for a unit, and with what probability."""
-
-    test_id: int
-    user_id: int
-    external_id: str
-    variant_id: int
-    assigned_at: datetime
-    first_exposed_at: datetime | None
-    probability: float
-    policy_version: int
-
-
-class AnalysisRow(Struct, frozen=True, kw_only=True):
-    """One saved analysis."""
-
-    id: int
-    test_id: int
-    created_at: datetime
-    requested_by: str | None
-    hierarchical: bool
-    results: Any
-
-
-# A row's columns are its fields, in their order: rows are made of them as they come.
-TEST_COLUMNS = ", ".join(TestRow.__struct_fields__)
-# The payload comes as text: read at once, it costs less than through the driver's codec, and what is only shown is not.
-VARIANT_COLUMNS = ", ".join((*VariantRow.__struct_fields__[:-1], "payload::text"))
-METRIC_COLUMNS = ", ".join(MetricRow.__struct_fields__)
-ALLOCATION_COLUMNS = ", ".join(AllocationRow.__struct_fields__)
 SUMS = (
     "exposed",
     "multiple_exposed",
@@ -186,62 +35,6 @@ SUMS = (
     "log_sum",
     "log_squares",
 )
-
-
-_FIELDS = TestRow.__struct_fields__
-_WIDTH = len(_FIELDS)
-_FEWEST, _FEWER = _FIELDS.index("hypothesis"), _FIELDS.index("power")
-_UNREAD = (None,) * _WIDTH
-_STATUS, _POLICY = (_FIELDS.index(name) for name in ("status", "allocation_policy"))
-_STATUSES = {status.value: status for status in TestStatus}
-_POLICIES = {policy.value: policy for policy in AllocationPolicy}
-
-
-def columns_read(parts: Parts) -> str:
-    """Return what is read of a test's own row; what is not read is None."""
-    return TEST_COLUMNS if Part.PLAN in parts else ", ".join(_FIELDS[: _FEWER if Part.DETAILS in parts else _FEWEST])
-
-
-def _test(row: Record) -> TestRow:
-    """Return a row that begins with a test's columns, as far as they were read; a page's rows end with another one."""
-    found = len(row)
-    read = _WIDTH if found >= _WIDTH else _FEWER if found >= _FEWER else _FEWEST
-    values: list[Any] = [*row[:read], *_UNREAD[read:]]
-    values[_STATUS] = _STATUSES[values[_STATUS]]
-    values[_POLICY] = _POLICIES[values[_POLICY]]
-    return TestRow(*values)
-
-
-def _metric(row: Record) -> MetricRow:
-    id_, test_id, key, name, position, kind, event, denominator, *rest = row
-    below = None if denominator is None else EventType(denominator)
-    return MetricRow(id_, test_id, key, name, position, MetricKind(kind), EventType(event), below, *rest)
-
-
-def _variant(row: Record) -> VariantRow:
-    id_, test_id, key, name, position, is_control, weight, text = row
-    payload = None if text is None else orjson.loads(text)
-    return VariantRow(id_, test_id, key, name, position, is_control, weight, payload)
-
-
-def _shown_variant(row: Record) -> VariantRow:
-    id_, test_id, key, name, position, is_control, weight, text = row
-    payload = None if text is None else orjson.Fragment(text)
-    return VariantRow(id_, test_id, key, name, position, is_control, weight, payload)
-
-
-def analysis_row(row: Record) -> AnalysisRow:
-    """Return a saved analysis."""
-    return AnalysisRow(
-        **{name: row[name] for name in ("id", "test_id", "created_at", "requested_by", "hierarchical", "results")}
-    )
-
-
-def allocation_row(row: Record) -> AllocationRow:
-    """Return a row that begins with ALLOCATION_COLUMNS."""
-    id_, test_id, version, policy, floor, probabilities, watermark, seed, created_at, *_ = row
-    shares = tuple(cast("list[float]", probabilities))
-    return AllocationRow(id_, test_id, version, _POLICIES[policy], floor, shares, watermark, seed, created_at)
 
 
 def _totals(row: Record) -> TotalsRow:
@@ -267,22 +60,12 @@ class TestStore:
     async def definitions(
         self, test_ids: Iterable[int], connection: Connection | None = None, *, parts: Parts = WHOLE
     ) -> dict[int, TestDefinition]:
-        """Return tests, in four statements at most whatever their number; in a transaction pass its connection."""
+        """Return tests, in one statement whatever their number; in a transaction pass its connection."""
         source = connection or self._database
-        columns = columns_read(parts)
-        tests = await source.fetch(f"SELECT {columns} FROM ab_test WHERE id = ANY($1::bigint[])", list(test_ids))
-        return await self.assembled(tests, connection, parts=parts)
-
-    async def assembled(
-        self, tests: Sequence[Record], connection: Connection | None = None, *, parts: Parts = WHOLE
-    ) -> dict[int, TestDefinition]:
-        """Return the tests of these rows, whole or with some of their parts."""
-        ids, source = [row["id"] for row in tests], connection or self._database
-        variants = await source.fetch(VARIANTS, ids) if Part.VARIANTS in parts else ()
-        metrics = await source.fetch(METRICS, ids) if Part.METRICS in parts else ()
-        allocations = await source.fetch(NEWEST_ALLOCATIONS, ids) if Part.ALLOCATION in parts else ()
-        make = _variant if Part.PAYLOADS in parts else _shown_variant
-        return _assemble(tests, [make(row) for row in variants], metrics, allocations)
+        rows = await source.fetch(
+            f"SELECT id, {definition_json(parts)} FROM ab_test WHERE id = ANY($1::bigint[])", list(test_ids)
+        )
+        return {row[0]: definition_of(row[1]) for row in rows}
 
     async def live_id(self, reference: int | str) -> int | None:
         """Return the id of a test that runs or is paused, by id or key."""
@@ -293,6 +76,10 @@ class TestStore:
         """Return every test that runs or is paused."""
         rows = await self._database.fetch("SELECT id FROM ab_test WHERE status IN ('RUNNING', 'PAUSED')")
         return await self.definitions(row["id"] for row in rows)
+
+    async def live_versions(self, known: LiveVersions) -> LiveVersions:
+        """Return the versions of every test that runs or is paused: `known` itself where none changed."""
+        return await live_versions(self._database, known)
 
     async def insert(
         self,
@@ -314,8 +101,8 @@ class TestStore:
 
     async def lock(self, connection: Connection, test_id: int) -> TestRow | None:
         """Return the test's row, locked until the transaction ends; its units may be counted meanwhile."""
-        row = await connection.fetchrow(f"SELECT {TEST_COLUMNS} FROM ab_test WHERE id = $1 FOR NO KEY UPDATE", test_id)
-        return None if row is None else _test(row)
+        written = await connection.fetchval(f"SELECT {TEST_JSON} FROM ab_test WHERE id = $1 FOR NO KEY UPDATE", test_id)
+        return None if written is None else row_of_test(written)
 
     async def set_fields(self, connection: Connection, test_id: int, values: Mapping[str, Any]) -> None:
         """Write columns of a test."""
@@ -336,7 +123,8 @@ class TestStore:
     # policy versions
 
     async def insert_allocation(self, connection: Connection, allocation: Mapping[str, Any]) -> int:
-        """Store one policy version; a version is made once."""
+        """Store one policy version, which makes another version of its test; a version is made once."""
+        await connection.execute("UPDATE ab_test SET updated_at = now() WHERE id = $1", allocation["test_id"])
         return await _insert(connection, "allocation", allocation)
 
     async def models(self, allocation_ids: Sequence[int]) -> dict[int, Any]:
@@ -380,25 +168,6 @@ class TestStore:
         return analysis_row(cast("Record", row))
 
 
-def _assemble(
-    tests: Sequence[Record], variants: Sequence[VariantRow], metrics: Sequence[Record], allocations: Sequence[Record]
-) -> dict[int, TestDefinition]:
-    variants_of: dict[int, list[VariantRow]] = {}
-    for variant in variants:
-        variants_of.setdefault(variant.test_id, []).append(variant)
-    metrics_of = _grouped(metrics, _metric)
-    allocation_of = {row["test_id"]: allocation_row(row) for row in allocations}
-    return {
-        row["id"]: TestDefinition(
-            test=_test(row),
-            variants=tuple(variants_of.get(row["id"], ())),
-            metrics=tuple(metrics_of.get(row["id"], ())),
-            allocation=allocation_of.get(row["id"]),
-        )
-        for row in tests
-    }
-
-
 def _grouped[T](rows: Iterable[Record], make: Callable[[Record], T]) -> dict[int, list[T]]:
     groups: dict[int, list[T]] = {}
     for row in rows:
@@ -415,18 +184,6 @@ async def _insert(connection: Connection, table: str, values: Mapping[str, Any],
 
 LIVE_BY_ID = "SELECT id FROM ab_test WHERE id = $1 AND status IN ('RUNNING', 'PAUSED')"
 LIVE_BY_KEY = "SELECT id FROM ab_test WHERE key = $1 AND status IN ('RUNNING', 'PAUSED')"
-VARIANTS = f"""
-SELECT {VARIANT_COLUMNS} FROM ab_test_variant
-WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
-"""
-METRICS = f"""
-SELECT {METRIC_COLUMNS} FROM ab_test_metric
-WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, position
-"""
-NEWEST_ALLOCATIONS = f"""
-SELECT DISTINCT ON (test_id) {ALLOCATION_COLUMNS} FROM allocation
-WHERE test_id = ANY($1::bigint[]) ORDER BY test_id, policy_version DESC
-"""
 SET_WEIGHTS = """
 UPDATE ab_test_variant v SET weight = n.weight FROM unnest($1::bigint[], $2::float8[]) AS n(id, weight)
 WHERE v.id = n.id

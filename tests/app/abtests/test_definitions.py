@@ -142,3 +142,81 @@ async def test_an_unchanged_test_is_not_compiled_again(process) -> None:
     before = await process.assigning.test("spring")
     await process.running(key="other")
     assert await process.assigning.test(test_id) is before
+
+
+async def test_where_nothing_changed_one_question_is_asked(process, statements) -> None:
+    for key in ("spring", "summer"):
+        await process.running(key=key)
+    definitions = Definitions(TestStore(process.database), LocalBroadcast(), clock=process.clock)
+    await definitions.reload()
+    with statements.watched() as seen:
+        await definitions.reload()
+    assert len(seen) == 1
+    assert [test.definition.test.key for test in definitions.live()] == ["spring", "summer"]
+
+
+async def test_only_what_changed_unannounced_is_read(process, by, monkeypatch) -> None:
+    tests = {key: (await process.running(key=key)).test.id for key in ("autumn", "spring", "summer", "winter")}
+    store = TestStore(process.database)
+    definitions = Definitions(store, LocalBroadcast(), clock=process.clock)
+    await definitions.reload()
+    before = definitions.get("winter")
+
+    await process.lifecycle.set_weights(tests["spring"], {"control": 0.0, "treatment": 1.0}, principal=by)
+    await process.lifecycle.pause(tests["summer"], principal=by)
+    await process.database.execute("UPDATE ab_test SET status = 'ENDED' WHERE id = $1", tests["autumn"])
+    tests["new"] = (await process.running(key="new")).test.id
+    read: set[int] = set()
+    asked = store.definitions
+
+    async def noted(test_ids, *args, **kwargs):
+        read.update(test_ids)
+        return await asked(test_ids, *args, **kwargs)
+
+    monkeypatch.setattr(store, "definitions", noted)
+    await definitions.reload()
+    assert read == {tests[key] for key in ("autumn", "spring", "summer", "new")}
+    assert [test.definition.test.key for test in definitions.live()] == ["new", "spring", "summer", "winter"]
+    assert definitions.get("spring").policy_version == 2
+    assert not definitions.get("summer").is_running
+    assert definitions.get("autumn") is None
+    assert definitions.get(tests["autumn"]) is None
+    assert definitions.get("winter") is before
+
+
+async def test_a_test_read_when_announced_and_ended_unannounced_goes(process) -> None:
+    definitions = Definitions(TestStore(process.database), LocalBroadcast(), clock=process.clock)
+    await definitions.reload()
+    test_id = (await process.running()).test.id
+    await definitions.refresh([test_id])
+    assert definitions.get("spring") is not None
+    await process.database.execute("UPDATE ab_test SET status = 'ENDED' WHERE id = $1", test_id)
+    await definitions.reload()
+    assert definitions.get("spring") is None
+
+
+async def test_many_tests_are_read_in_parts(process, monkeypatch) -> None:
+    monkeypatch.setattr(module, "READ_AT_ONCE", 2)
+    keys = ["a", "b", "c", "d", "e"]
+    for key in keys:
+        await process.running(key=key)
+    definitions = Definitions(TestStore(process.database), LocalBroadcast(), clock=process.clock)
+    await definitions.reload()
+    assert [test.definition.test.key for test in definitions.live()] == keys
+
+
+async def test_announcements_of_other_tests_do_not_put_off_the_comparison(process, monkeypatch) -> None:
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0.2)
+    broadcast = LocalBroadcast()
+    definitions = Definitions(TestStore(process.database), broadcast, clock=process.clock)
+    await definitions.start()
+    try:
+        await process.running()  # announced on another broadcast
+
+        async def found() -> bool:
+            await broadcast.publish("tests", ["987654"])
+            return definitions.get("spring") is not None
+
+        await eventually(found)
+    finally:
+        await definitions.close()
