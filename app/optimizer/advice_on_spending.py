@@ -5,7 +5,6 @@ estimate leans on the others as far as they are alike (engine.learning.pooled_ef
 they do not differ by more than chance.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -21,47 +20,22 @@ from app.optimizer.situations import (
     in_words,
     messages,
     money,
-    scaled,
 )
-from app.store.activity import Earned
 from app.store.learned import SegmentRankRow
-from app.store.measures import Measures
 from app.store.models.codes import Channel, RecommendationKind
 from app.store.recommendations import Advice
 from engine.arrays import FloatArray
 from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
-from engine.learning.advice import Gain, channel_gain
-from engine.learning.pooled_effects import heterogeneity, pool_effects
-from engine.summaries import MeanSummary
+from engine.estimates import difference_of, scaled
+from engine.learning.advice import ChannelGain, ReturnComparison, channel_gain, compare_returns
+from engine.learning.earnings import Earnings, Return, profits_a_message, return_on_cost
 
 LEAST_SENDS = 500
 LEAST_CONVERTED = 20
-SIGNIFICANT = 0.05
 SURE = 0.95
-DRAWS = 4_000
-TAILS = (0.025, 0.975)
-EXACT = 1e-3
-"""Least relative error of a return: where all conversions earn and cost the same, it is known to rounding."""
 SHIFTED = 0.2
 """Of what the giving campaign spends: more would leave the range in which its return was seen."""
-
-
-def compare(values: Sequence[float], variances: Sequence[float]) -> FloatArray | None:
-    """Return joint draws of several true values, which lean on each other, of shape (draws, values).
-
-    None where they do not differ by more than chance.
-    """
-    if len(values) < 2 or min(variances) <= 0.0:
-        return None
-    if heterogeneity(values, variances).p_value >= SIGNIFICANT:
-        return None
-    return pool_effects(values, variances).draws(DRAWS, rng=np.random.default_rng(len(values)))
-
-
-def _gain(draws: FloatArray) -> IntervalEstimate:
-    low, high = np.quantile(draws, TAILS)
-    return IntervalEstimate(point=float(draws.mean()), low=float(low), high=float(high))
 
 
 # ------------------------------------------------------------------------------------------------ channel
@@ -76,20 +50,21 @@ def advise_channel(situation: Situation) -> Iterator[Advice]:
     if sum(sums[channel].conversions for channel in kept if channel in sums) < LEAST_CONVERTED:
         return
     totals = [situation.channels[channel] for channel in kept]
-    means, variances = _profits(totals, [sums.get(channel) for channel in kept])
-    summaries = [
-        MeanSummary.from_moments(count=messages(each), mean=mean, variance=variance)
-        for each, mean, variance in zip(totals, means, variances, strict=True)
-    ]
     try:
-        found = channel_gain(summaries, rng=np.random.default_rng(situation.campaign.id))
+        profits = profits_a_message(
+            [messages(each) for each in totals],
+            [sums[channel].sums if channel in sums else Earnings() for channel in kept],
+            deliveries=[each.delivery_micros / MICROS for each in totals],
+        )
+        found = channel_gain(profits, rng=np.random.default_rng(situation.campaign.id))
     except NotEnoughData:
         return
-    if found.choice is not None and found.gain.low > 0.0:
+    if found.gain.low > 0.0:
+        means = [each.mean for each in profits]
         yield _channel(situation, kept, means, found, winner=Channel(kept[found.choice]).name)
 
 
-def _channel(situation: Situation, kept: list[int], means: list[float], found: Gain, *, winner: str) -> Advice:
+def _channel(situation: Situation, kept: list[int], means: list[float], found: ChannelGain, *, winner: str) -> Advice:
     names = [Channel(channel).name for channel in kept]
     sends = [messages(situation.channels[channel]) for channel in kept]
     currency, count, gain = situation.campaign.currency, sum(sends), scaled(found.gain, sum(sends))
@@ -112,29 +87,6 @@ def _channel(situation: Situation, kept: list[int], means: list[float], found: G
             "probability": found.probability,
         },
     )
-
-
-def _profits(totals: Sequence[Measures], sums: Sequence[Earned | None]) -> tuple[list[float], list[float]]:
-    """Return what a message earns on average, and how that varies from message to message.
-
-    The variance is that of one conversion more, like the others: a channel without any is not known to have none.
-    """
-    known = [one for one in sums if one is not None]
-    one_more = sum(map(_squares, known)) / sum(one.conversions for one in known)
-    means: list[float] = []
-    variances: list[float] = []
-    for each, earned in zip(totals, sums, strict=True):
-        profit = 0.0 if earned is None else earned.value - earned.reward
-        squares = one_more + (0.0 if earned is None else _squares(earned))
-        count = messages(each)
-        means.append((profit - each.delivery_micros / MICROS) / count)
-        variances.append(max(squares / count - (profit / count) ** 2, 0.0))
-    return means, variances
-
-
-def _squares(earned: Earned) -> float:
-    """Return the sum of squared profits of conversions."""
-    return earned.value_squares - 2.0 * earned.value_reward + earned.reward_squares
 
 
 # ------------------------------------------------------------------------------------------------ segment
@@ -177,15 +129,11 @@ def _lift(rank: SegmentRankRow) -> IntervalEstimate:
 def _segment_gain(
     situation: Situation, best: SegmentRankRow, worst: SegmentRankRow, sends: int
 ) -> IntervalEstimate | None:
-    """Return what a segment's sends would earn in another; the two estimates err independently."""
+    """Return what a segment's sends would earn in another; lifts lean on each other little, and err on their own."""
     margin = situation.margin
     if margin is None or margin <= 0 or not sends or situation.measures.converted < LEAST_CONVERTED:
         return None
-    point = best.expected_lift - worst.expected_lift
-    down = math.hypot(best.expected_lift - best.low, worst.high - worst.expected_lift)
-    up = math.hypot(best.high - best.expected_lift, worst.expected_lift - worst.low)
-    worth = sends * margin
-    return IntervalEstimate(point=point * worth, low=max(0.0, (point - down) * worth), high=(point + up) * worth)
+    return scaled(difference_of(_lift(best), _lift(worst)), sends * margin)
 
 
 # ------------------------------------------------------------------------------------------------ budget
@@ -198,15 +146,16 @@ def advise_budget(situations: Situations) -> Iterator[Advice]:
         if sum(earned.conversions for earned in one.earned) >= LEAST_CONVERTED and one.cost > 0.0:
             by_currency[one.campaign.currency].append(one)
     for alike in by_currency.values():
-        returns = [_return(one) for one in alike]
-        draws = compare([value for value, _ in returns], [variance for _, variance in returns])
-        if draws is not None:
-            yield from _moves(alike, draws)
+        try:
+            found = compare_returns([_return(one) for one in alike], rng=np.random.default_rng(len(alike)))
+        except NotEnoughData:
+            continue
+        yield from _moves(alike, found)
 
 
-def _moves(alike: Sequence[Situation], draws: FloatArray) -> Iterator[Advice]:
+def _moves(alike: Sequence[Situation], found: ReturnComparison) -> Iterator[Advice]:
     """Yield for each campaign that runs out the move that earns most."""
-    means = draws.mean(axis=0)
+    means = found.means
     for place, receiver in enumerate(alike):
         short = _short(receiver)
         if short <= 0.0:
@@ -214,18 +163,17 @@ def _moves(alike: Sequence[Situation], draws: FloatArray) -> Iterator[Advice]:
         givers = [
             giver
             for giver in range(len(alike))
-            if means[giver] < means[place] and np.mean(draws[:, giver] < draws[:, place]) >= SURE
+            if means[giver] < means[place] and found.gain(place, giver).probability >= SURE
         ]
         if givers:
             giver = max(givers, key=lambda one: min(short, SHIFTED * alike[one].cost) * (means[place] - means[one]))
             amount = min(short, SHIFTED * alike[giver].cost)
-            difference = draws[:, place] - draws[:, giver]
-            yield _move(receiver, alike[giver], amount, difference, means[[place, giver]])
+            gain = scaled(found.gain(place, giver).gain, amount)
+            yield _move(receiver, alike[giver], amount, gain, means[[place, giver]])
 
 
-def _move(receiver: Situation, giver: Situation, amount: float, difference: FloatArray, means: FloatArray) -> Advice:
+def _move(receiver: Situation, giver: Situation, amount: float, gain: IntervalEstimate, means: FloatArray) -> Advice:
     campaign, currency = receiver.campaign, receiver.campaign.currency
-    gain = _gain(difference * amount)
     return Advice(
         kind=RecommendationKind.BUDGET,
         campaign_id=campaign.id,
@@ -255,15 +203,6 @@ def _short(situation: Situation) -> float:
     return max(0.0, situation.cost - left)
 
 
-def _return(situation: Situation) -> tuple[float, float]:
-    """Return profit over cost, and its variance: of a ratio of sums over conversions (delta method)."""
-    value = sum(one.value for one in situation.earned)
-    reward = sum(one.reward for one in situation.earned)
-    cost = reward + situation.measures.delivery_micros / MICROS
-    ratio = (value - cost) / cost
-    weight = 1.0 + ratio
-    squares = sum(
-        one.value_squares - 2.0 * weight * one.value_reward + weight**2 * one.reward_squares for one in situation.earned
-    )
-    exact = (EXACT * weight) ** 2
-    return ratio, max(squares / cost**2, exact)
+def _return(situation: Situation) -> Return:
+    sums = sum((one.sums for one in situation.earned), Earnings())
+    return return_on_cost(sums, delivery=situation.measures.delivery_micros / MICROS)

@@ -7,12 +7,13 @@ users.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.optimizer.situations import DAYS, Situation, Situations, TestState, figures, in_words, scaled
+from app.optimizer.situations import DAYS, Situation, Situations, TestState, figures, in_words
 from app.store.models.codes import RecommendationKind
 from app.store.recommendations import Advice
 from engine.decision import Decision
 from engine.effects import IntervalEstimate
 from engine.errors import EngineError
+from engine.estimates import scaled
 from engine.power.baselines import ConversionBaseline
 from engine.power.sample_size import SampleSize, sample_size
 

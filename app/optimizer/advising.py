@@ -7,6 +7,7 @@ made where the data bear it and by no wish to have one of each; where they do no
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from app.optimizer.advice_on_sending import advise_amount, advise_hour
 from app.optimizer.advice_on_spending import advise_budget, advise_channel, advise_segments
@@ -21,6 +22,7 @@ from app.store.models.codes import ModelKind
 from app.store.performance import Breakdown, Part, PerformanceStore
 from app.store.recommendations import Advice, RecommendationStore, Replaced
 from app.store.windows import Window
+from engine.effects import IntervalEstimate
 
 type Verdicts = Callable[[], Awaitable[Sequence[TestState]]]
 """Port: what both schools say of the tests that run or are paused."""
@@ -112,12 +114,20 @@ def _known_hours(profiles: Sequence[SendTimeRow], models: Sequence[ModelRow]) ->
     active = next((row for row in models if row.active), None)
     if everyone is None or active is None:
         return None
-    scores: Mapping[str, float | None] = active.scores
+    scores: Mapping[str, Any] = active.scores
     return KnownHours(
         everyone=everyone,
         loss=scores.get("log_loss"),
         loss_by_everyone=scores.get("log_loss_by_everyones_hours"),
+        borne_out=_borne_out(scores.get("at_advised_hours") or {}),
     )
+
+
+def _borne_out(judged: Mapping[str, Any]) -> IntervalEstimate | None:
+    if not judged.get("borne_out"):
+        return None
+    point, low, high = judged["borne_out"]
+    return IntervalEstimate(point=point, low=low, high=high)
 
 
 def _by_campaign(rows: Sequence[Earned]) -> dict[int, list[Earned]]:

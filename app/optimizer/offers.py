@@ -191,6 +191,7 @@ def _point(advice: OfferAdvice, place: int) -> dict[str, Any]:
         "amount": round(point.amount, 2),
         "conversion_rate": _triple(point.conversion_rate, 6),
         "profit_per_user": _triple(point.profit_per_user, 4),
+        "gain": _triple(point.gain, 4),
     }
 
 

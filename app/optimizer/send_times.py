@@ -9,7 +9,9 @@ import numpy as np
 
 from app.optimizer.threads import one_thread
 from engine.arrays import FloatArray, IntArray
+from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
+from engine.learning.advice import hour_gain
 from engine.learning.send_times import SendTimeAdvice, SendTimeModel, fit_send_times
 from engine.learning.weekdays import advise_weekday
 
@@ -97,8 +99,7 @@ def _weekday(inputs: SendTimeInputs, users: Sequence[SendTimeRow]) -> tuple[int 
         advice = advise_weekday(opened, expected)
     except NotEnoughData as refusal:
         return None, {"reason": str(refusal)}
-    lift = [advice.lift.point, advice.lift.low, advice.lift.high]
-    return advice.weekday, {"lift": lift, "reason": advice.reason}
+    return advice.weekday, {"lift": _triple(advice.lift), "reason": advice.reason}
 
 
 def _fit(inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, most: int, seed: int) -> SendTimeModel:
@@ -162,7 +163,9 @@ def _scores(inputs: SendTimeInputs, *, seed: int) -> dict[str, Any]:
         model = _fit(inputs, opened, sent, most=CHECKED_USERS, seed=seed)
     except NotEnoughData as refusal:
         return {"held_out_sends": 0, "reason": str(refusal)}
-    rates, everyone = _rates(model, inputs, opened, sent, users=np.unique(inputs.users[late]))
+    seen = np.unique(inputs.users[late])
+    chosen, rates, everyone = _foretold(model, inputs, opened, sent, users=seen)
+    judged = [counts[seen] for counts in _counts(inputs, late)]
     happened, hours = inputs.opened[late], inputs.hours[late]
     return {
         "held_out_sends": len(late),
@@ -170,18 +173,39 @@ def _scores(inputs: SendTimeInputs, *, seed: int) -> dict[str, Any]:
         "log_loss": _log_loss(rates[inputs.users[late], hours], happened),
         "log_loss_by_everyones_hours": _log_loss(everyone[hours], happened),
         "log_loss_by_one_rate": _log_loss(np.full(len(late), inputs.opened[early].mean()), happened),
+        "at_advised_hours": _at_advised_hours(*judged, hours=chosen[seen], rates=rates[seen]),
     }
 
 
-def _rates(
+def _at_advised_hours(opened: FloatArray, sent: FloatArray, *, hours: IntArray, rates: FloatArray) -> dict[str, Any]:
+    """Return what sends that the model had not seen say of the hours it advises."""
+    try:
+        found = hour_gain(opened, sent, hours=hours, rates=rates)
+    except NotEnoughData as refusal:
+        return {"reason": str(refusal)}
+    return {
+        "sends": found.sends,
+        "more_opens": _triple(found.gain),
+        "foretold": found.foretold,
+        "borne_out": None if found.borne_out is None else _triple(found.borne_out),
+    }
+
+
+def _triple(estimate: IntervalEstimate) -> list[float]:
+    return [estimate.point, estimate.low, estimate.high]
+
+
+def _foretold(
     model: SendTimeModel, inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, users: IntArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the open rates foretold by hour of these users (others' are 0), and of everyone."""
-    rates = np.zeros((len(inputs.user_ids), HOURS))
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Return the hours advised to these users, the open rates foretold by hour (others' are 0), and everyone's."""
+    hours, rates = np.zeros(len(inputs.user_ids), dtype=np.int64), np.zeros((len(inputs.user_ids), HOURS))
     for block in _blocks(users):
-        rates[block] = [advice.by_hour for advice in _advise(model, inputs, opened[block], sent[block], block)]
+        advised = _advise(model, inputs, opened[block], sent[block], block)
+        hours[block] = [advice.hour for advice in advised]
+        rates[block] = [advice.by_hour for advice in advised]
     nothing = np.zeros((1, HOURS))
-    return rates, np.array(model.advise(nothing, nothing, segments=[-1])[0].by_hour)
+    return hours, rates, np.array(model.advise(nothing, nothing, segments=[-1])[0].by_hour)
 
 
 def _log_loss(rates: FloatArray, happened: FloatArray) -> float:

@@ -78,11 +78,14 @@ class KnownHours:
     """What the active model of send times says of everyone, and how well it foretold sends that it had not seen.
 
     Losses are log losses: of the model, and of one open rate by hour for everyone; None where it was not judged.
+    `borne_out` is what share of the more opens it foretold came true on sends that happened to go out at its hours;
+    None where too few did.
     """
 
     everyone: SendTimeRow
     loss: float | None
     loss_by_everyone: float | None
+    borne_out: IntervalEstimate | None = None
 
     @property
     def foretells(self) -> bool:
@@ -108,11 +111,6 @@ def messages(totals: Measures) -> int:
 def money(amount: float, currency: str) -> str:
     """Return an amount in words."""
     return f"{amount:,.2f} {currency}"
-
-
-def scaled(estimate: IntervalEstimate, by: float) -> IntervalEstimate:
-    """Return an estimate times a positive number."""
-    return IntervalEstimate(point=estimate.point * by, low=estimate.low * by, high=estimate.high * by)
 
 
 def in_words(gain: IntervalEstimate, currency: str) -> str:

@@ -3,24 +3,26 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from app.store.campaigns import CAMPAIGN_COLUMNS, CampaignRow, campaign_row
 from app.store.database import Database
 from app.store.models.codes import EventType
+from engine.learning.earnings import Earnings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earned:
-    """Conversions of a campaign over a channel: sums of what each earned and paid, money, and of their products."""
+    """Conversions of a campaign over a channel: sums over them of what each earned and paid, money."""
 
     campaign_id: int
     channel: int
-    conversions: int
-    value: float
-    reward: float
-    value_squares: float
-    value_reward: float
-    reward_squares: float
+    sums: Earnings
+
+    @property
+    def conversions(self) -> int:
+        """How many there are."""
+        return self.sums.conversions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class ActivityStore:
 
     async def earned(self, campaign_ids: Sequence[int], start: datetime, end: datetime) -> list[Earned]:
         """Return the conversions of campaigns, by channel."""
-        return [Earned(**dict(row)) for row in await self._database.fetch(EARNED, campaign_ids, start, end)]
+        return [_earned(**row) for row in await self._database.fetch(EARNED, campaign_ids, start, end)]
 
     async def reached(self, campaign_ids: Sequence[int], start: datetime, end: datetime) -> dict[int, Reached]:
         """Return how many users campaigns reached."""
@@ -74,6 +76,10 @@ class ActivityStore:
         """Return when campaigns were sent, beside when the active model of send times would have sent them."""
         rows = await self._database.fetch(TIMED, campaign_ids, start, end)
         return {row["campaign_id"]: Timed(**dict(row)) for row in rows}
+
+
+def _earned(*, campaign_id: int, channel: int, **sums: Any) -> Earned:
+    return Earned(campaign_id=campaign_id, channel=channel, sums=Earnings(**sums))
 
 
 ACTIVE_CAMPAIGNS = f"""

@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.arrays import FloatArray, IntArray
 from engine.effects import IntervalEstimate
+from engine.estimates import difference_of
 from engine.frequentist.lift import proportion_lift
 from engine.levels import error_rate, two_sided_quantile
 from engine.moments import proportion_moments
@@ -59,15 +60,7 @@ def newcombe_interval(
     NotEnoughData
         nobody was exposed to one of them
     """
-    z = two_sided_quantile(error_rate(level))
-    control_low, control_high = _wilson(control.rate, control.exposed, z)
-    low, high = _wilson(treatment.rate, treatment.exposed, z)
-    difference = treatment.rate - control.rate
-    return IntervalEstimate(
-        point=difference,
-        low=difference - math.hypot(treatment.rate - low, control_high - control.rate),
-        high=difference + math.hypot(high - treatment.rate, control.rate - control_low),
-    )
+    return difference_of(wilson_interval(treatment, level=level), wilson_interval(control, level=level))
 
 
 def newcombe_batch(

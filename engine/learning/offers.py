@@ -55,11 +55,13 @@ class OfferPoint:
     ----------
     amount : in the campaign's currency
     conversion_rate, profit_per_user : posterior mean and equal-tailed interval, at the advice's level
+    gain : of the amount advised over this one, in profit a user: both on the same drawn curves
     """
 
     amount: float
     conversion_rate: IntervalEstimate
     profit_per_user: IntervalEstimate
+    gain: IntervalEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,35 +137,6 @@ class OfferModel:
                 " exploration share with random amounts, and ask again."
             )
         return int(found[0])
-
-    def drawn_rates(
-        self, campaign: int, amounts: ArrayLike, *, rng: np.random.Generator, draws: int = DRAWS
-    ) -> FloatArray:
-        """Return joint draws of the conversion rate at some amounts, averaged over the campaign's users.
-
-        Parameters
-        ----------
-        campaign : its id, as given to the fit
-        amounts : within the range the campaign has sent, shape (k,)
-        rng : of the draws
-        draws : how many, at least 100
-
-        Returns
-        -------
-        shape (draws, k); a row is one curve, so that rows may be compared amount by amount
-
-        Raises
-        ------
-        NotEnoughData
-            the campaign has sent fewer than three amounts, or no amounts as low or as high as those asked about
-        """
-        place, asked = self._place(campaign), np.atleast_1d(np.asarray(amounts, dtype=np.float64))
-        low, high = self.ranges[place].tolist()
-        if draws < 100 or not np.isfinite(asked).all():
-            raise InvalidInput(f"There are {draws} draws, amounts {asked}: pass 100 or more, and finite amounts.")
-        if asked.min() < low or asked.max() > high:
-            raise NotEnoughData(f"Campaign {campaign} has sent from {low:g} to {high:g}: send others to learn of them.")
-        return self._drawn(place, asked, rng, draws)
 
     def _drawn(self, place: int, grid: FloatArray, rng: np.random.Generator, draws: int) -> FloatArray:
         root = np.linalg.cholesky(self.curves.covariances[place])
@@ -311,7 +284,7 @@ def _advice(
     low, high = np.quantile(grid[np.argmax(profits, axis=1)], tails)
     amount, at_edge = float(grid[best]), best in (0, grid.size - 1)
     edge = ("The best amount is at the edge of those sent: send amounts beyond it.",) if at_edge else ()
-    curve = _curve(grid, rates, profits, tails)
+    curve = _curve(grid, rates, profits, profits[:, [best]] - profits, tails=tails)
     return OfferAdvice(
         amount=IntervalEstimate(point=amount, low=min(float(low), amount), high=max(float(high), amount)),
         conversion_rate=curve[best].conversion_rate,
@@ -321,11 +294,14 @@ def _advice(
     )
 
 
-def _curve(grid: FloatArray, rates: FloatArray, profits: FloatArray, tails: list[float]) -> tuple[OfferPoint, ...]:
-    known, earned = _estimates(rates, tails), _estimates(profits, tails)
+def _curve(
+    grid: FloatArray, rates: FloatArray, profits: FloatArray, gains: FloatArray, *, tails: list[float]
+) -> tuple[OfferPoint, ...]:
     return tuple(
-        OfferPoint(amount=float(amount), conversion_rate=rate, profit_per_user=profit)
-        for amount, rate, profit in zip(grid, known, earned, strict=True)
+        OfferPoint(amount=float(amount), conversion_rate=rate, profit_per_user=profit, gain=gain)
+        for amount, rate, profit, gain in zip(
+            grid, *(_estimates(draws, tails) for draws in (rates, profits, gains)), strict=True
+        )
     )
 
 

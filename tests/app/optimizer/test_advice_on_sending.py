@@ -12,6 +12,7 @@ from app.optimizer.situations import KnownHours
 from app.store.activity import Timed
 from app.store.learned import OfferCurveRow, SendTimeRow
 from app.store.models.codes import Evidence, RecommendationKind
+from engine.effects import IntervalEstimate
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
 
@@ -19,7 +20,12 @@ NOW = datetime(2026, 3, 31, tzinfo=UTC)
 def curve(amount: str, low: str, high: str) -> OfferCurveRow:
     """A curve of profits 1, 2, 3, 2 a send at 2, 4, 8 and 10, each within 0.1."""
     points = [
-        {"amount": at, "conversion_rate": [0.1, 0.05, 0.15], "profit_per_user": [profit, profit - 0.1, profit + 0.1]}
+        {
+            "amount": at,
+            "conversion_rate": [0.1, 0.05, 0.15],
+            "profit_per_user": [profit, profit - 0.1, profit + 0.1],
+            "gain": [3.0 - profit, 2.9 - profit, 3.2 - profit],
+        }
         for at, profit in ((2.0, 1.0), (4.0, 2.0), (8.0, 3.0), (10.0, 2.0))
     ]
     return OfferCurveRow(
@@ -44,9 +50,9 @@ def test_an_amount_outside_the_best_ones_interval_is_advised_against(situation, 
     assert advice.title == "Offer 8.00 USD instead of 5.00"
     assert advice.gain is not None
     assert advice.gain.point == pytest.approx(1_000 * (3.0 - 2.25))
-    assert advice.gain.low == pytest.approx(1_000 * (0.75 - 0.1 * 2**0.5))
-    assert advice.gain.high == pytest.approx(1_000 * (0.75 + 0.1 * 2**0.5))
-    for words in ("between 6.00 and 9.00 USD", "10.0%", "750.00 USD (608.58 to 891.42)", "1,000 sends of 4 amounts."):
+    assert advice.gain.low == pytest.approx(1_000 * 0.65)
+    assert advice.gain.high == pytest.approx(1_000 * 0.95)
+    for words in ("between 6.00 and 9.00 USD", "10.0%", "750.00 USD (650.00 to 950.00)", "1,000 sends of 4 amounts."):
         assert words in advice.rationale
 
 
@@ -70,6 +76,13 @@ def test_beyond_the_amounts_tried_nothing_is_said_of_gain(situation, measures, p
         of={"offer_amount": Decimal(present)}, curve=curve("8.00", "6.00", "9.00"), channels={1: measures(1_000, 100)}
     )
     [advice] = advise_amount(found)
+    assert advice.gain is None
+
+
+def test_of_a_curve_that_an_earlier_release_stored_nothing_is_said_of_gain(situation, measures) -> None:
+    known = curve("8.00", "6.00", "9.00")
+    older = replace(known, curve=[{key: one[key] for key in one if key != "gain"} for one in known.curve])
+    [advice] = advise_amount(situation(curve=older, channels={1: measures(1_000, 100)}))
     assert advice.gain is None
 
 
@@ -125,6 +138,24 @@ def test_the_hour_is_advised_where_it_opens_more(situation, measures) -> None:
     assert 0 < advice.gain.low < advice.gain.point < advice.gain.high
     assert "20.0%" in advice.rationale
     assert "30.0%" in advice.rationale
+
+
+def borne_out(point: float, low: float, high: float) -> KnownHours:
+    return replace(KNOWN, borne_out=IntervalEstimate(point=point, low=low, high=high))
+
+
+def test_so_much_is_expected_as_sends_at_the_hours_advised_bore_out(situation, measures) -> None:
+    found = situation(timed=timed(), channels={1: measures(4_000, 400)})
+    [alone], [judged] = (list(advise_hour(found, hours)) for hours in (KNOWN, borne_out(0.6, 0.4, 0.8)))
+    assert judged.evidence["more_opens"]["point"] == pytest.approx(0.6 * alone.evidence["more_opens"]["point"])
+    assert judged.title == "Send at each user's own hour: 30% more opens"
+    assert "bore out 60% (95 % 40% to 80%)" in judged.rationale
+    assert "own account" in alone.rationale
+
+
+def test_the_hour_is_not_advised_where_they_did_not_bear_it_out(situation, measures) -> None:
+    found = situation(timed=timed(), channels={1: measures(4_000, 400)})
+    assert list(advise_hour(found, borne_out(0.3, -0.1, 0.7))) == []
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,9 @@ async def test_amounts_of_a_test_are_what_counts(shop: Shop) -> None:
     curve = await shop.database.fetchrow("SELECT * FROM offer_curve WHERE campaign_id = 2")
     assert "of 4 amounts, drawn by lot" in curve["evidence"]
     assert {curve["curve"][0]["amount"], curve["curve"][-1]["amount"]} == {2.5, 8.5}
+    advised = min(curve["curve"], key=lambda point: abs(point["amount"] - float(curve["amount"])))
+    assert advised["gain"] == [0.0, 0.0, 0.0]
+    assert all(point["gain"][0] >= 0.0 for point in curve["curve"])
 
 
 async def test_hours_are_those_of_users_own_clocks(shop: Shop) -> None:
@@ -226,6 +229,8 @@ async def test_hours_are_those_of_users_own_clocks(shop: Shop) -> None:
     sends = {row["segment"]: row["sends"] for row in common}
     assert set(sends) == {None, "new", "loyal", "Überall 東京"}
     assert sends[None] > sum(count for segment, count in sends.items() if segment)  # some have no segment
+    scores = await shop.database.fetchval("SELECT scores FROM trained_model WHERE kind = 'SEND_TIME'")
+    assert "sends went out at advised hours" in scores["at_advised_hours"]["reason"]
 
 
 async def test_no_quiet_hour_is_advised(shop: Shop) -> None:
