@@ -284,7 +284,7 @@ def _services(
         portfolio=PortfolioAnalysis(performance, campaigns, clock),
         ingestion=ingestion,
         tests=tests,
-        test_lists=TestLists(database, tests),
+        test_lists=TestLists(database),
         lifecycle=lifecycle,
         analyzing=Analyzing(database, tests=tests, lifecycle=lifecycle, audit=audit, clock=clock, compute=compute),
         reallocating=Reallocating(

@@ -16,8 +16,9 @@ from app.auth.principals import Principal
 from app.errors import DomainError, DomainErrors, InvalidInput, InvalidTransition, NotFound
 from app.runtime.clock import Clock
 from app.runtime.compute import Compute
-from app.store.abtest_parts import own_totals
-from app.store.abtests import AnalysisRow, TestDefinition, TestStore, TotalsRow
+from app.store.abtest_parts import TOTALLED
+from app.store.abtest_rows import AnalysisRow, TestDefinition, TotalsRow
+from app.store.abtests import TestStore
 from app.store.contexts import context_counts
 from app.store.database import Connection, Database
 from app.store.models.codes import MetricKind, TestStatus
@@ -88,10 +89,11 @@ class Analyzing:
         return {test_id: self._attempt(definition, asked, read) for test_id, definition in definitions.items()}
 
     async def totals_alone(self, definitions: Mapping[int, TestDefinition]) -> dict[int, TotalsAlone]:
-        """Return what results say of totals by tests' own metrics, in one statement; of the tests, variants do."""
-        found = await own_totals(self._database, list(definitions))
+        """Return what results say of totals by tests' own metrics; what was read of the tests is enough, or is read."""
+        if any(definition.own_totals is None for definition in definitions.values()):
+            definitions = await self._tests.definitions(definitions, parts=TOTALLED)
         as_of = self._clock.now()
-        return {test_id: totals_alone(definition, found, as_of=as_of) for test_id, definition in definitions.items()}
+        return {test_id: totals_alone(definition, as_of=as_of) for test_id, definition in definitions.items()}
 
     async def segments(self, test_ids: Sequence[int]) -> dict[int, list[str]]:
         """Return the segments in which units were exposed."""

@@ -14,7 +14,8 @@ from app.abtests.definitions import AssigningTest, Definitions
 from app.abtests.targeting import Attributes
 from app.errors import DomainErrors, NotFound
 from app.runtime.clock import Clock
-from app.store.abtests import AssignmentRow, TestStore, VariantRow
+from app.store.abtest_rows import AssignmentRow, VariantRow
+from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore, UserRow
 from engine.assignment.allocation import Assignment, Parts, Reason, assign
 

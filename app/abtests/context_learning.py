@@ -7,7 +7,7 @@ import numpy as np
 from app.abtests.contextual import ContextualModel, stored_model
 from app.abtests.learning import Shares
 from app.abtests.summarising import MICROS
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.contexts import Counting, attribute_summaries, context_sums, recent_contexts
 from app.store.database import Connection
 from app.store.models.codes import MetricKind

@@ -12,7 +12,7 @@ from app.abtests.results import Question, compare_schools
 from app.abtests.summarising import MetricTotals, metric_of
 from app.runtime.clock import Clock
 from app.store.abtest_courses import SUMS, DaySums, TestCourses
-from app.store.abtests import TestDefinition, TotalsRow
+from app.store.abtest_rows import TestDefinition, TotalsRow
 from engine.frequentist.results import FrequentistResult
 from engine.sequential.comparing import SequentialResult
 

@@ -10,7 +10,7 @@ import numpy as np
 from app.abtests.summarising import MICROS
 from app.errors import InvalidInput
 from app.store.abtest_logs import LoggedValues, TestLogs
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.models.codes import MetricKind
 from engine.arrays import FloatArray, IntArray
 from engine.bandits.off_policy import doubly_robust, effective_sample_size, importance_sampling, self_normalised

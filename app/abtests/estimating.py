@@ -12,7 +12,7 @@ import numpy as np
 from app.abtests.definitions import is_contextual
 from app.abtests.summarising import MICROS
 from app.runtime.clock import Clock
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.models.codes import AllocationPolicy, MetricKind
 from app.store.policies import BatchSums, ContextBatchSums, PolicyStore
 from engine.arrays import FloatArray

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.abtests.assigning import Assigning, Decision
 from app.abtests.targeting import Attributes
-from app.store.abtests import VariantRow
+from app.store.abtest_rows import VariantRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

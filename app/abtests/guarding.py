@@ -12,7 +12,8 @@ from app.auth.principals import Principal
 from app.errors import DomainErrors
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
-from app.store.abtests import TestDefinition, TestStore, TotalsRow
+from app.store.abtest_rows import TestDefinition, TotalsRow
+from app.store.abtests import TestStore
 from app.store.database import Connection, Database
 from app.store.guardrails import GuardrailStore
 from app.store.models.codes import Role

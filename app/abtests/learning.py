@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.abtests.summarising import MICROS
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.models.codes import AllocationPolicy, MetricKind
 from app.store.policies import ArmSums
 from engine.arrays import FloatArray

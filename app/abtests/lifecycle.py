@@ -22,7 +22,8 @@ from app.errors import AlreadyExists, DomainError, DomainErrors, InvalidInput, I
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
 from app.store import unit_metrics
-from app.store.abtests import TestDefinition, TestRow, TestStore
+from app.store.abtest_rows import TestDefinition, TestRow
+from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
 from app.store.database import Connection, Database
 from app.store.models.codes import AllocationPolicy, TestStatus

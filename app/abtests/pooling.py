@@ -9,7 +9,7 @@ import numpy as np
 from app.abtests.summarising import MetricTotals, metric_totals
 from app.errors import DomainErrors, InvalidInput, NotEnoughData, Unavailable
 from app.runtime.compute import Compute
-from app.store.abtests import TestDefinition, TotalsRow
+from app.store.abtest_rows import TestDefinition, TotalsRow
 from app.store.models.codes import MetricKind
 from engine.bayesian.pooling import PooledModel, compile_proportions, compile_revenue
 from engine.bayesian.results import BayesianResult

@@ -21,7 +21,8 @@ from app.errors import DomainErrors, InvalidTransition, NotEnoughData, NotFound
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
 from app.runtime.progress import Told
-from app.store.abtests import TestDefinition, TestStore
+from app.store.abtest_rows import TestDefinition
+from app.store.abtests import TestStore
 from app.store.database import Connection, Database
 from app.store.models.codes import AllocationPolicy, TestStatus
 from app.store.notifications import TESTS

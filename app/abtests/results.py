@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from app.abtests.summarising import MetricTotals
-from app.store.abtests import MetricRow, TestDefinition, VariantRow
+from app.store.abtest_rows import MetricRow, TestDefinition, VariantRow
 from app.store.models.codes import MetricKind
 from engine.bayesian.beta_binomial import analyze_proportions
 from engine.bayesian.gamma_poisson import analyze_counts

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from app.abtests.results import Question, TestResults, Totals, compute_results
 from app.abtests.summarising import MetricTotals, metric_of
-from app.store.abtests import TestDefinition, TotalsRow
+from app.store.abtest_rows import TestDefinition, TotalsRow
 from engine.arrays import FloatArray
 from engine.bayesian.density import Density
 from engine.bayesian.results import BayesianResult, VariantPosterior

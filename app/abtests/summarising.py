@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from app.errors import NotFound
-from app.store.abtests import MetricRow, TestDefinition, TotalsRow, VariantRow
+from app.store.abtest_rows import MetricRow, TestDefinition, TotalsRow, VariantRow
 from app.store.models.codes import MetricKind
 from engine.bayesian.hurdle import HurdleSummary
 from engine.summaries import CovariateSummary, MeanSummary, ProportionSummary, RatioSummary

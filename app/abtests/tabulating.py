@@ -6,7 +6,7 @@ from typing import Any
 from app.abtests.analyzing import Analyzing, Asked
 from app.abtests.results import TestResults, VariantTotals
 from app.errors import DomainError
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from engine.effects import Comparison, IntervalEstimate
 
 type Row = dict[str, Any]

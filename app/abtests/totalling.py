@@ -1,14 +1,12 @@
 """What variants' units did by their test's own metric: the part of results that needs no statistics."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
 
 from app.abtests.results import VariantTotals
 from app.abtests.summarising import MICROS, MONEY
-from app.store.abtest_parts import OwnTotals
-from app.store.abtests import TestDefinition, VariantRow
+from app.store.abtest_rows import OwnTotals, TestDefinition, VariantRow
 from app.store.models.codes import MetricKind
 from engine.summaries import mean_and_deviation
 
@@ -20,8 +18,9 @@ class TotalsAlone(Struct, frozen=True, kw_only=True):
     totals: tuple[VariantTotals, ...]
 
 
-def totals_alone(definition: TestDefinition, own: Mapping[int, OwnTotals], *, as_of: datetime) -> TotalsAlone:
-    """Return the totals of a test's variants, in their order, given totals by variant."""
+def totals_alone(definition: TestDefinition, *, as_of: datetime) -> TotalsAlone:
+    """Return the totals of a test's variants, in their order, given its own totals."""
+    own = {one.variant_id: one for one in definition.own_totals or ()}
     totals = [_totals(variant, own.get(variant.id)) for variant in definition.variants]
     return TotalsAlone(as_of=as_of, totals=tuple(totals))
 
@@ -29,12 +28,12 @@ def totals_alone(definition: TestDefinition, own: Mapping[int, OwnTotals], *, as
 def _totals(variant: VariantRow, own: OwnTotals | None) -> VariantTotals:
     if own is None:
         return VariantTotals(variant, 0, 0, 0, None, None)
-    _, kind, exposed, multiple, converted, value_sum, squares, denominator = own
+    exposed, kind = own.exposed, own.kind
     scale = MICROS if kind in MONEY else 1
-    mean, deviation = mean_and_deviation(exposed, int(value_sum), squares=int(squares), scale=scale)
-    if kind == MetricKind.RATIO:
-        mean = _ratio(mean, int(denominator), exposed)
-    return VariantTotals(variant, exposed, converted, multiple, mean, deviation)
+    mean, deviation = mean_and_deviation(exposed, own.value_sum, squares=own.value_squares, scale=scale)
+    if kind is MetricKind.RATIO:
+        mean = _ratio(mean, own.denominator_sum, exposed)
+    return VariantTotals(variant, exposed, own.converted, own.multiple_exposed, mean, deviation)
 
 
 def _ratio(mean: float | None, denominator: int, exposed: int) -> float | None:

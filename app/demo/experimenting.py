@@ -11,7 +11,8 @@ from app.abtests.reallocating import Reallocating
 from app.auth.principals import COMMAND_LINE
 from app.demo.abtests import PLANS, Experiments, TestPlan
 from app.runtime.clock import Clock, ManualClock
-from app.store.abtests import TestDefinition, TestStore
+from app.store.abtest_rows import TestDefinition
+from app.store.abtests import TestStore
 from app.store.models.codes import TestStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,7 +9,8 @@ from typing import Any
 
 from app.errors import NotFound, RateLimited
 from app.exporting.writing import FileFormat, write
-from app.store.abtests import TestDefinition, TestStore
+from app.store.abtest_rows import TestDefinition
+from app.store.abtests import TestStore
 from app.store.exports import ASSIGNMENTS, EXPOSURES, ExportStore, Listing
 
 AT_ONCE = 2

@@ -7,7 +7,7 @@ import orjson
 
 from app.abtests.assigning import NO_VARIANT, Decision, NoVariant
 from app.abtests.definitions import AssigningTest
-from app.store.abtests import VariantRow
+from app.store.abtest_rows import VariantRow
 from engine.assignment.allocation import Assignment
 
 PARSE_ERROR = "PARSE_ERROR"

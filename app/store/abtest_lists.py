@@ -6,15 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.store.abtest_parts import WHOLE, Parts
-from app.store.abtests import (
+from app.store.abtest_rows import (
     ALLOCATION_COLUMNS,
     AllocationRow,
     AnalysisRow,
     TestDefinition,
-    TestStore,
     allocation_row,
     analysis_row,
-    columns_read,
+    definition_json,
+    definition_of,
 )
 from app.store.cursors import LARGEST_ID, Page, check_first, read_cursor
 from app.store.database import Database, Record
@@ -59,9 +59,8 @@ class TestLists:
 
     __test__ = False
 
-    def __init__(self, database: Database, tests: TestStore) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._tests = tests
 
     async def page(
         self,
@@ -78,12 +77,12 @@ class TestLists:
         if after is not None:
             by.follow(read_cursor(after, order=by.name, kind=by.kind), conditions)
         rows = await self._database.fetch(
-            f"SELECT {columns_read(parts)}, {by.value} AS order_value FROM ab_test {conditions} "
-            f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}",
+            f"SELECT id, order_value, {definition_json(parts)} AS definition FROM ("
+            f"SELECT *, {by.value} AS order_value FROM ab_test {conditions} "
+            f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}) AS ab_test",
             *(*conditions.arguments, first + 1),
         )
-        found = await self._tests.assembled(rows[:first], parts=parts)
-        return page_of(rows, lambda row: found[row["id"]], first=first, after=after, order=by.name)
+        return page_of(rows, _definition, first=first, after=after, order=by.name)
 
     async def count(self, where: TestFilter = ALL_TESTS) -> int:
         """Return how many tests the filter lets through."""
@@ -105,13 +104,13 @@ class TestLists:
         conditions.add("id < {}", _before(after))
         ids, most = len(conditions.arguments) + 1, len(conditions.arguments) + 2
         rows = await self._database.fetch(
-            f"SELECT page.* FROM unnest(${ids}::bigint[]) AS c(of_campaign) CROSS JOIN LATERAL ("
-            f"SELECT {columns_read(parts)}, NULL::text AS order_value FROM ab_test {conditions} "
-            f"AND campaign_id = c.of_campaign ORDER BY id DESC LIMIT ${most}) AS page",
+            f"SELECT id, campaign_id, NULL::text AS order_value, {definition_json(parts)} AS definition "
+            f"FROM unnest(${ids}::bigint[]) AS c(of_campaign) CROSS JOIN LATERAL ("
+            f"SELECT * FROM ab_test {conditions} "
+            f"AND campaign_id = c.of_campaign ORDER BY id DESC LIMIT ${most}) AS ab_test",
             *(*conditions.arguments, list(dict.fromkeys(campaign_ids)), first + 1),
         )
-        found = await self._tests.assembled(rows, parts=parts)
-        return _pages(rows, campaign_ids, "campaign_id", lambda row: found[row["id"]], first=first, after=after)
+        return _pages(rows, campaign_ids, "campaign_id", _definition, first=first, after=after)
 
     async def count_by_campaign(self, campaign_ids: Sequence[int], where: TestFilter = ALL_TESTS) -> dict[int, int]:
         """Return for each campaign how many of its tests the filter lets through."""
@@ -168,6 +167,10 @@ class TestLists:
             f"SELECT test_id, count(*) AS n FROM {table} WHERE test_id = ANY($1::bigint[]) GROUP BY 1", list(test_ids)
         )
         return dict.fromkeys(test_ids, 0) | {row["test_id"]: row["n"] for row in rows}
+
+
+def _definition(row: Record) -> TestDefinition:
+    return definition_of(row["definition"])
 
 
 def _before(after: str | None) -> int:

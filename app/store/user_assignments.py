@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from app.store.abtests import AssignmentRow, TestDefinition, TestStore
+from app.store.abtest_rows import AssignmentRow, TestDefinition
+from app.store.abtests import TestStore
 from app.store.cursors import LARGEST_ID, Page, check_first, read_cursor
 from app.store.database import Database, Record
 from app.store.listing import NEWEST, page_of

@@ -8,7 +8,7 @@ import strawberry
 
 from app.abtests.estimating import Adaptive, Estimated
 from app.auth.principals import Permission
-from app.store.abtests import TestDefinition, VariantRow
+from app.store.abtest_rows import TestDefinition, VariantRow
 from engine.bandits.inference import ArmDifference
 from engine.bandits.inference import Estimator as AdaptiveEstimator
 from engine.effects import IntervalEstimate

@@ -7,7 +7,7 @@ import strawberry
 
 from app.abtests.coursing import CoursePoint as Row
 from app.auth.principals import Permission
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from graph.abtests import rows, types
 from graph.context import Context
 from graph.fields import extend, loads, reading, related

@@ -13,7 +13,7 @@ from app.abtests.results import TestResults, progress
 from app.abtests.totalling import TotalsAlone
 from app.errors import InvalidInput
 from app.store.abtest_lists import TestFilter
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.campaigns import CampaignRow
 from app.store.cursors import Page
 from graph.abtests import rows, types

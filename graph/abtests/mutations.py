@@ -10,7 +10,7 @@ import strawberry
 from app.abtests.analyzing import SavedAnalysis
 from app.auth.principals import Permission
 from app.errors import InvalidInput, NotFound
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.cursors import askable
 from graph.abtests import inputs, rows, types
 from graph.abtests.queries import Reference, TestReference, found_test, test_number

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from app.store.abtest_parts import WHOLE, Part, Parts
+from app.store.abtest_parts import TOTALLED, WHOLE, Part, Parts
 from graph.fields import Wanted
 
 _NOTHING: Parts = frozenset()
 _DETAILS: Parts = frozenset({Part.DETAILS})
 _VARIANTS: Parts = frozenset({Part.VARIANTS})
+
 _METRICS: Parts = frozenset({Part.METRICS})
 _NEEDED: Mapping[str, Parts] = {
     **dict.fromkeys(
@@ -41,4 +42,4 @@ def totals_suffice(wanted: Wanted) -> bool:
 
 def _needed(wanted: Wanted) -> Mapping[str, Parts]:
     # with arguments, results need the whole test although they are asked for totals alone: they read it themselves
-    return {**_NEEDED, "results": _VARIANTS} if totals_suffice(wanted) else _NEEDED
+    return {**_NEEDED, "results": TOTALLED} if totals_suffice(wanted) else _NEEDED

@@ -10,7 +10,7 @@ from app.auth.principals import Permission
 from app.errors import NotFound
 from app.store.abtest_lists import TestFilter
 from app.store.abtest_parts import WHOLE, Parts
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from engine.power.sample_size import SampleSize
 from graph.abtests import types
 from graph.abtests.enums import TestOrder

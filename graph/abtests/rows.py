@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from app.abtests.assigning import Decision
 from app.abtests.guarding import stops_of
 from app.abtests.results import TestResults
-from app.store.abtests import AllocationRow, MetricRow, TestDefinition, VariantRow
+from app.store.abtest_rows import AllocationRow, MetricRow, TestDefinition, VariantRow
 from app.store.models.codes import AllocationPolicy
 from engine.bayesian.results import BayesianResult, VariantPosterior
 from engine.decision import Verdict

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.auth.principals import Permission
-from app.store.abtests import AssignmentRow, TestDefinition
+from app.store.abtest_rows import AssignmentRow, TestDefinition
 from app.store.campaigns import UserRow
 from app.store.cursors import Page
 from graph.abtests import rows, types

@@ -11,7 +11,7 @@ from app.optimizer.affinities import Affinity
 from app.optimizer.distances import checked_place
 from app.optimizer.recommending import RecommendedOffer
 from app.optimizer.timing import SendTime
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.campaigns import CampaignRow, UserRow
 from app.store.learned import OfferCurveRow, SegmentRankRow
 from app.store.models.codes import ModelKind

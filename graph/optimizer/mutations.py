@@ -7,7 +7,7 @@ import strawberry
 from app.abtests.amounts import amount_test
 from app.auth.principals import Permission
 from app.errors import NotFound
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.jobs import JobRow
 from app.store.learned import ModelRow
 from graph.abtests.mutations import ABTestPayload

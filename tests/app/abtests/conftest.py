@@ -19,7 +19,7 @@ from app.ingestion.batches import read_mappings
 from app.ingestion.rejections import Receipt
 from app.runtime.broadcast import Broadcast, LocalBroadcast
 from app.runtime.clock import ManualClock
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.database import Database
 from app.store.models.codes import EventType, MetricKind
 from graph.context import Services

@@ -13,7 +13,7 @@ from app.abtests.contextual import LONGEST_TEXT, context_of, model_of, stored_mo
 from app.abtests.drafting import MetricDraft, VariantDraft
 from app.abtests.replaying import logged_test
 from app.errors import DomainErrors
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.contexts import Counting, attribute_summaries, context_sums
 from app.store.exports import ASSIGNMENTS, ExportStore
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind

@@ -9,7 +9,7 @@ import pytest
 from app.abtests import reallocating
 from app.abtests.drafting import MetricDraft, VariantDraft
 from app.errors import DomainErrors
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.models.codes import AllocationPolicy, EventType, MetricKind
 
 THREE = tuple(VariantDraft(key=key, weight=1 / 3, is_control=key == "a") for key in "abc")

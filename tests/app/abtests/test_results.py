@@ -12,7 +12,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from app.abtests.analyzing import Asked
 from app.abtests.drafting import MetricDraft, VariantDraft
 from app.abtests.results import TestResults
-from app.store.abtests import TestDefinition
+from app.store.abtest_rows import TestDefinition
 from app.store.models.codes import EventType, MetricKind
 from engine.decision import Decision
 from engine.frequentist.guardrail import GuardrailStatus
