@@ -5,12 +5,13 @@ their difference. X-learner: what the other arm's forest would have expected of 
 learnt in turn by one forest an arm, and both weighed by the chance of treatment: Kunzel and others (2019),
 "Metalearners for estimating heterogeneous treatment effects using machine learning", equations 6 to 9.
 
-Both are judged on the last days, which neither has seen, by Qini's coefficient and by how far the true effect follows
-the predicted one: the best linear predictor of Chernozhukov and others (2018), "Generic machine learning inference on
-heterogeneous treatment effects", equation 3.2, fitted to doubly robust scores (Robins, Rotnitzky and Zhao, 1994). The
-effect handed out is the average plus that slope, from 0 to 1, times the prediction's departure; with a slope not above
-0 by more than chance it is the average for all. Leaves are larger than those of a response model, a fiftieth of the
-units, because an effect is a small difference of noisy outcomes.
+Both are judged on units that neither has seen, the last by time where there are days, by Qini's coefficient and by how
+far the true effect follows the predicted one: the best linear predictor of Chernozhukov and others (2018), "Generic
+machine learning inference on heterogeneous treatment effects", equation 3.2, fitted to doubly robust scores (Robins,
+Rotnitzky and Zhao, 1994). The effect handed out is the average plus that slope, from 0 to 1, times the prediction's
+departure; with a slope not above 0 by more than chance it is the average for all. Its interval is that of the same
+line: of the mean effect of units of like prediction, by the errors of the average and of the slope. Leaves are larger
+than those of a response model, a fiftieth of the units, because an effect is a small difference of noisy outcomes.
 """
 
 import math
@@ -25,6 +26,7 @@ from numpy.typing import ArrayLike
 from engine.arrays import FloatArray, IntArray
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput, NotEnoughData
+from engine.estimates import about
 from engine.learning.features import FEATURES, OUTCOME_DAYS
 from engine.learning.learners import fit_forest, predict_forest
 from engine.learning.qini import Holdout, qini_interval
@@ -95,17 +97,20 @@ class TreatmentModel:
     learner : which
     estimators : forests of effects: (treated, control)
     names : of the features, in order
-    average : effect of the treatment, on the units held out
+    average, average_error : effect of the treatment, on the units held out, and its standard error
     centre : mean prediction there
-    slope : in [0, 1]: how much of a prediction's departure from the centre is handed out
+    slope, slope_error : in [0, 1]: how much of a prediction's departure from the centre is handed out; and its standard
+        error, 0 where nothing of it is
     """
 
     learner: MetaLearner
     estimators: tuple[Any, Any]
     names: tuple[str, ...]
     average: float
+    average_error: float
     centre: float
     slope: float
+    slope_error: float
 
     def effects(self, features: ArrayLike, *, propensity: ArrayLike = 0.5) -> FloatArray:
         """Return each unit's expected effect, in the outcome's unit: shape (n,).
@@ -115,9 +120,29 @@ class TreatmentModel:
         features : shape (n, d), in the order of `names`
         propensity : chance of treatment with which the units are like those learnt from: the X-learner's weight
         """
+        return self.average + self.slope * self._departures(features, propensity)
+
+    def intervals(
+        self, features: ArrayLike, *, propensity: ArrayLike = 0.5, level: float = 0.95
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the ends of the effects' intervals, shape (n,) each: of the mean effect of units of like prediction.
+
+        Parameters
+        ----------
+        features, propensity : as in `effects`
+        level : of the intervals, in (0, 1)
+        """
+        departures = self._departures(features, propensity)
+        margins = two_sided_quantile(error_rate(level)) * np.hypot(self.average_error, departures * self.slope_error)
+        effects = self.average + self.slope * departures
+        return effects - margins, effects + margins
+
+    def _departures(self, features: ArrayLike, propensity: ArrayLike) -> FloatArray:
         rows = _matrix(features, len(self.names))
+        if self.slope == 0.0:
+            return np.zeros(len(rows))
         raw = _predicted(self.learner, self.estimators, rows, np.asarray(propensity, dtype=np.float64))
-        return self.average + self.slope * (raw - self.centre)
+        return raw - self.centre
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,7 +154,7 @@ class TreatmentFit:
     model : fitted on all rows
     active, challenger : by Qini's coefficient on the rows held out
     average : effect on the rows held out
-    split_day : first day held out
+    split_day : first day held out; None where they were drawn by lot
     trained_rows, held_out_rows : of the contest
     reason : in words
     """
@@ -138,7 +163,7 @@ class TreatmentFit:
     active: TreatmentScores
     challenger: TreatmentScores
     average: IntervalEstimate
-    split_day: float
+    split_day: float | None
     trained_rows: int
     held_out_rows: int
     reason: str
@@ -148,7 +173,7 @@ def fit_treatment(
     features: ArrayLike,
     holdout: Holdout,
     *,
-    days: ArrayLike,
+    days: ArrayLike | None,
     names: Sequence[str] = FEATURES,
     held_out: float = 0.3,
     gap: float = OUTCOME_DAYS,
@@ -162,9 +187,10 @@ def fit_treatment(
     ----------
     features : known before the treatment, shape (n, d), finite
     holdout : outcomes, who was treated, and with what chance, of the n units
-    days : of the treatment, or of its absence, shape (n,)
+    days : of the treatment, or of its absence, shape (n,); None where it was one day for all: the units on which
+        effects are judged are then drawn by lot
     names : of the features, d of them
-    held_out : share of the rows, the latest, on which effects are judged, in (0, 0.5]
+    held_out : share of the rows, the latest if days are given, on which effects are judged, in (0, 0.5]
     gap : days an outcome takes to be known, at least 0
     seed : of the forests' and the bootstrap's draws
     jobs : threads, at least 1
@@ -175,10 +201,10 @@ def fit_treatment(
     NotEnoughData
         fewer than 500 units to learn from in either arm, or 30 of an outcome; or 50 of either arm held out
     """
-    rows, when = _matrix(features, len(names)), np.asarray(days, dtype=np.float64)
-    if not len(rows) == len(holdout) == when.size or not np.isfinite(when).all():
-        raise InvalidInput("Features, units and days need one length, and days are finite: pass one entry a unit.")
-    early, late, split_day = split_by_time(when, held_out=held_out, gap=gap)
+    rows = _matrix(features, len(names))
+    if len(rows) != len(holdout):
+        raise InvalidInput("Features and units need one length: pass one entry a unit.")
+    early, late, split_day = _split(len(rows), days, held_out=held_out, gap=gap, seed=seed)
     _check_arms(holdout, early)
     judged = Holdout.of(holdout.outcomes[late], holdout.treated[late], propensity=holdout.propensity[late])
     arms = _arms(rows[early], holdout.take(early), seed=seed, jobs=jobs)
@@ -195,8 +221,10 @@ def fit_treatment(
         estimators=_effect_forests(active.learner, whole, rows, holdout, seed=seed, jobs=jobs),
         names=tuple(names),
         average=float(scores.mean()),
+        average_error=_mean_error(scores),
         centre=float(raw.mean()),
         slope=min(max(active.slope.point, 0.0), 1.0) if active.told_apart else 0.0,
+        slope_error=regression_slope(raw, scores)[1] if active.told_apart else 0.0,
     )
     return TreatmentFit(
         model=model,
@@ -208,6 +236,22 @@ def fit_treatment(
         held_out_rows=late.size,
         reason=_reason(active),
     )
+
+
+def _split(
+    units: int, days: ArrayLike | None, *, held_out: float, gap: float, seed: int
+) -> tuple[IntArray, IntArray, float | None]:
+    """Return the places of the units to learn from and to judge on, and the first day of the latter."""
+    if days is not None:
+        when = np.asarray(days, dtype=np.float64)
+        if when.shape != (units,) or not np.isfinite(when).all():
+            raise InvalidInput("Features, units and days need one length, and days are finite: pass one entry a unit.")
+        return split_by_time(when, held_out=held_out, gap=gap)
+    if not 0.0 < held_out <= 0.5:
+        raise InvalidInput(f"held_out is {held_out}: pass a share of at most 0.5.")
+    places = np.random.default_rng(seed).permutation(units)
+    early, late = np.split(places, [units - round(held_out * units)])
+    return np.sort(early), np.sort(late), None
 
 
 def _arms(rows: FloatArray, units: Holdout, *, seed: int, jobs: int) -> tuple[Any, Any]:
@@ -262,13 +306,12 @@ def _scores(
     learner: MetaLearner, raw: FloatArray, units: Holdout, scores: FloatArray, *, seed: int, level: float
 ) -> TreatmentScores:
     slope, error = regression_slope(raw, scores)
-    margin = two_sided_quantile(error_rate(level)) * error
     p_value = 0.5 * two_sided_p(slope / error) if error > 0.0 else 0.5
     parts = np.array_split(np.argsort(raw, kind="stable"), PARTS)
     return TreatmentScores(
         learner=learner,
         qini=qini_interval(raw, units, rng=np.random.default_rng(seed), level=level),
-        slope=IntervalEstimate(point=slope, low=slope - margin, high=slope + margin),
+        slope=about(slope, error, level=level),
         slope_p_value=p_value if slope >= 0.0 else 1.0 - p_value,
         parts=tuple(_part(raw[part], scores[part], level) for part in parts),
     )
@@ -294,15 +337,17 @@ def _part(raw: FloatArray, scores: FloatArray, level: float) -> EffectPart:
 
 
 def _mean_estimate(scores: FloatArray, level: float) -> IntervalEstimate:
-    point = float(scores.mean())
-    margin = two_sided_quantile(error_rate(level)) * float(scores.std(ddof=1)) / math.sqrt(scores.size)
-    return IntervalEstimate(point=point, low=point - margin, high=point + margin)
+    return about(float(scores.mean()), _mean_error(scores), level=level)
+
+
+def _mean_error(scores: FloatArray) -> float:
+    return float(scores.std(ddof=1)) / math.sqrt(scores.size)
 
 
 def _reason(active: TreatmentScores) -> str:
     figures = f"slope {active.slope.point:.2f}, p {active.slope_p_value:.2g}"
     if active.told_apart:
-        return f"Effects differ between units as predicted, on days not learnt from ({figures})."
+        return f"Effects differ between units as predicted, on units not learnt from ({figures})."
     return f"Effects do not differ between units, as predicted, by more than chance ({figures}): all get the average."
 
 

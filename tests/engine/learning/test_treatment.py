@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import binomtest
 from statsmodels.regression.linear_model import OLS
 
 from engine.errors import InvalidInput, NotEnoughData
@@ -86,3 +87,38 @@ def test_arguments_out_of_range_are_refused() -> None:
         fit_treatment(features, units, days=days)
     with pytest.raises(InvalidInput, match="one length"):
         fit_treatment(features, units, days=days[1:], names=NAMES)
+
+
+def test_units_of_one_day_are_held_out_by_lot() -> None:
+    features, units, _, effects = world(10)
+    fit = fit_treatment(features, units, days=None, names=NAMES, jobs=1, seed=3)
+    assert fit.split_day is None
+    assert (fit.trained_rows, fit.held_out_rows) == (5_600, 2_400)
+    assert fit.active.told_apart
+    assert np.corrcoef(fit.model.effects(features), effects)[0, 1] > 0.8
+    with pytest.raises(InvalidInput, match=r"at most 0\.5"):
+        fit_treatment(features, units, days=None, names=NAMES, held_out=0.9)
+
+
+def test_intervals_hold_the_mean_effect_of_units_of_like_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifths of fresh units by prediction: the true mean effect of each lies in the mean interval, as often as said."""
+    monkeypatch.setattr("engine.learning.learners.TREES", 30)
+    held, parts = 0, 0
+    for seed in range(8):
+        model = fitted(20 + seed).model
+        features, units, _, effects = world(40 + seed)
+        found = model.effects(features, propensity=units.propensity)
+        low, high = model.intervals(features, propensity=units.propensity)
+        assert (low < found).all()
+        assert (found < high).all()
+        for part in np.array_split(np.argsort(found), 5):
+            held += low[part].mean() <= effects[part].mean() <= high[part].mean()
+            parts += 1
+    assert binomtest(held, parts, 0.95).pvalue > 1e-3
+
+
+def test_where_effects_do_not_differ_the_interval_is_the_averages() -> None:
+    fit = fitted(3, differ=0.0)
+    low, high = fit.model.intervals(world(4)[0])
+    assert_allclose(low, fit.average.low)
+    assert_allclose(high, fit.average.high)
