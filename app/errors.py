@@ -12,7 +12,7 @@
     ├── Unauthenticated      UNAUTHENTICATED      no key, or one that is unknown or revoked
     ├── RateLimited          RATE_LIMITED         too much at once; `retry_after` seconds say when to come back
     ├── TooLarge             TOO_LARGE            a request past its size limit
-    └── Unavailable          UNAVAILABLE          something Winnow stands on does not answer
+    └── Unavailable          UNAVAILABLE          something Winnow stands on does not answer; has a `retry_after`, too
         ├── DataFolderInUse                       another Winnow owns the data folder
         ├── DataFolderUnusable                    the data folder cannot be read, written or trusted
         ├── IncompatibleVersion                   a PostgreSQL version that cannot serve or be served
@@ -116,6 +116,8 @@ class Unavailable(DomainError):
     """Something Winnow stands on does not answer."""
 
     code = ErrorCode.UNAVAILABLE
+    retry_after: ClassVar[float] = 1.0
+    """Seconds after which it is worth another try."""
 
 
 class DataFolderInUse(Unavailable):

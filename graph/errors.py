@@ -10,7 +10,7 @@ import strawberry
 import structlog
 from graphql import GraphQLError
 
-from app.errors import DomainError, DomainErrors, ErrorCode, InvalidInput, NotEnoughData, RateLimited
+from app.errors import DomainError, DomainErrors, ErrorCode, InvalidInput, NotEnoughData, RateLimited, Unavailable
 from app.store.database import is_timeout, is_unavailable, timed_out, unavailable
 from engine.errors import EngineError
 from engine.errors import InvalidInput as EngineInvalidInput
@@ -107,7 +107,7 @@ def _extensions(problem: DomainError) -> dict[str, Any]:
     extensions: dict[str, Any] = {"code": problem.code.value}
     if problem.path:
         extensions["path"] = list(problem.path)
-    if isinstance(problem, RateLimited):
+    if isinstance(problem, (RateLimited, Unavailable)):
         extensions["retryAfter"] = problem.retry_after
     return extensions
 

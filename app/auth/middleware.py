@@ -143,7 +143,7 @@ def _address(scope: Scope) -> str:
 
 
 async def _refuse(error: DomainError, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
+    if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
         await refuse(error)(scope, receive, send)
     else:  # before a WebSocket is accepted, closing it answers 403
         await receive()

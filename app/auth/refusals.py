@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from app.auth.principals import Permission, Principal
-from app.errors import DomainError, ErrorCode, RateLimited, Unauthenticated
+from app.errors import DomainError, ErrorCode, RateLimited, Unauthenticated, Unavailable
 
 STATUS = {
     ErrorCode.NOT_FOUND: 404,
@@ -40,6 +40,6 @@ def principal_of(scope: Scope, permission: Permission) -> Principal:
 
 
 def _headers(error: DomainError) -> dict[str, str]:
-    if isinstance(error, RateLimited):
+    if isinstance(error, (RateLimited, Unavailable)):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     return {"WWW-Authenticate": 'Bearer realm="winnow"'} if isinstance(error, Unauthenticated) else {}

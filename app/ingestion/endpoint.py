@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.auth.limiting import RateLimit
 from app.auth.principals import Permission
 from app.auth.refusals import STATUS, principal_of, refuse
-from app.errors import DomainError, InvalidInput, Unavailable
+from app.errors import DomainError, InvalidInput
 from app.ingestion.batches import Batch, read_lines, too_long
 from app.ingestion.bodies import Chunk, chunks, limited, too_large, unpacked
 from app.ingestion.pipeline import Ingestion
@@ -66,8 +66,6 @@ class EventsEndpoint:
             key = principal_of(request.scope, Permission.RECORD_EVENTS).key_id
             self._ingestion.admit()
             await self._record(self._stream(request), report, key)
-        except ClientDisconnect:
-            return Response(status_code=400)
         except DomainError as error:
             return _broken(error, report)
         return _answer(report.body())
@@ -116,6 +114,4 @@ def _broken(error: DomainError, report: Report) -> Response:
     refusal = refuse(error)
     body = {"code": error.code.value, "message": error.message, **report.body()}
     headers = {name: value for name, value in refusal.headers.items() if name not in {"content-length", "content-type"}}
-    if isinstance(error, Unavailable):
-        headers["retry-after"] = "1"
     return Response(orjson.dumps(body), STATUS[error.code], headers, media_type="application/json")

@@ -12,6 +12,8 @@ from app.runtime.settings import Settings
 
 MASK = "***"
 _CHATTY = ("asyncio", "httpx", "httpcore", "tortoise", "tortoise.db_client", "uvicorn.error")
+_TOLD_BY_OURSELVES = ("asyncpg.pool",)
+"""It writes a stack at each try to reach a database that is away, of which our own lines tell in one."""
 _SECRET_NAME = re.compile(
     r"password|secret|token|authorization|api[-_]?key|bootstrap[-_]?key|database[-_]?url|cookie", re.IGNORECASE
 )
@@ -34,6 +36,8 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in _TOLD_BY_OURSELVES:
+        logging.getLogger(name).setLevel(max(level, logging.ERROR))
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

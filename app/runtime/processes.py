@@ -87,7 +87,7 @@ class Backoff:
     """How long to wait before the next restart: twice as long each time, anew after a quiet while."""
 
     first_seconds: float = 0.2
-    most_seconds: float = 30.0
+    most_seconds: float = 5.0
     quiet_seconds: float = 60.0
     _wait: float = 0.0
     _last: float = float("-inf")

@@ -28,7 +28,8 @@ _LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # connections, memory, room on the disk
+    asyncpg.PostgresIOError,
 )
 
 _STATEMENT_METHODS = ("execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval", "copy_records_to_table")
@@ -191,6 +192,10 @@ def is_unavailable(error: BaseException) -> bool:
 def unavailable(error: BaseException) -> DatabaseUnavailable:
     """Return the error to raise instead of a connection's own."""
     reason = str(error) or type(error).__name__
+    if isinstance(error, asyncpg.DiskFullError):
+        return DatabaseUnavailable(
+            f"The database has no room left on its disk ({reason}), and nothing was stored: make room, then try again."
+        )
     return DatabaseUnavailable(
         f"The database does not answer ({reason}): see that PostgreSQL runs and DATABASE_URL is right, then try again."
     )

@@ -52,6 +52,11 @@ async def test_a_refusal_names_its_field_and_when_to_come_back(ask, failing) -> 
     assert (await ask("{ portfolio { active } }"))["errors"][0]["extensions"]["path"] == ["window", "from"]
     failing(RateLimited("Wait.", retry_after=2.5))
     assert (await ask("{ portfolio { active } }"))["errors"][0]["extensions"]["retryAfter"] == 2.5
+    failing(Unavailable("It is away: try again."))
+    assert (await ask("{ portfolio { active } }"))["errors"][0]["extensions"] == {
+        "code": "UNAVAILABLE",
+        "retryAfter": 1.0,
+    }
 
 
 async def test_the_unforeseen_is_masked_and_logged_with_its_id(ask, failing) -> None:

@@ -196,7 +196,7 @@ async def test_no_key_reaches_the_logs(client, caplog):
     assert "nobodys-key" not in caplog.text
 
 
-async def test_websockets_are_refused_before_they_are_accepted():
+async def refusal_of_websocket(authenticate, **extensions):
     sent = []
 
     async def receive():
@@ -210,6 +210,21 @@ async def test_websockets_are_refused_before_they_are_accepted():
 
     limit = RateLimit(per_second=1, burst=1, clock=ManualClock())
     middleware = AuthenticationMiddleware(unreachable, authenticate=authenticate, limit=limit)
-    scope = {"type": "websocket", "path": "/graphql", "headers": [(b"x-api-key", b"nobodys")]}
+    scope = {"type": "websocket", "path": "/graphql", "headers": [(b"x-api-key", b"nobodys")], **extensions}
     await middleware(scope, receive, send)
+    return sent
+
+
+async def test_websockets_are_refused_before_they_are_accepted():
+    sent = await refusal_of_websocket(authenticate)
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+async def test_a_websocket_learns_that_the_database_is_away_and_not_that_its_key_is_wrong():
+    async def authenticate(_credential):
+        raise ConnectionRefusedError
+
+    start, body = await refusal_of_websocket(authenticate, extensions={"websocket.http.response": {}})
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
+    assert (b"retry-after", b"1") in start["headers"]
+    assert b"try again" in body["body"]

@@ -4,7 +4,7 @@ import pytest
 
 from app.auth.principals import Permission, Principal
 from app.auth.refusals import STATUS, principal_of, refuse
-from app.errors import ErrorCode, InvalidInput, NotAllowed, RateLimited, Unauthenticated
+from app.errors import DatabaseUnavailable, ErrorCode, InvalidInput, NotAllowed, RateLimited, Unauthenticated
 from app.store.models.codes import Role
 
 
@@ -23,6 +23,11 @@ def test_a_refusal_reads_as_json_and_as_graphql():
 @pytest.mark.parametrize(("wait", "shown"), [(0.001, "1"), (1.0, "1"), (1.2, "2"), (60.0, "60")])
 def test_when_to_come_back_is_in_whole_seconds_never_too_soon(wait, shown):
     assert refuse(RateLimited("wait", retry_after=wait)).headers["retry-after"] == shown
+
+
+def test_what_does_not_answer_now_is_worth_another_try_soon():
+    answer = refuse(DatabaseUnavailable("It is away: try again."))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
 def test_a_refusal_for_want_of_a_key_says_how_to_show_one():

@@ -67,6 +67,14 @@ def test_json_lines_are_json(written: Callable[[], str]):
     assert line["timestamp"].endswith("Z")
 
 
+def test_a_database_that_is_away_is_told_in_our_own_lines(written: Callable[[], str]):
+    configure_logging(Settings(log_format="json"))
+    logging.getLogger("asyncpg.pool").warning("Failed to restore the pool connection floor; retrying")
+    assert written() == ""
+    logging.getLogger("asyncpg.pool").error("something else")
+    assert "something else" in written()
+
+
 def test_levels_are_kept(written: Callable[[], str]):
     configure_logging(Settings(log_level="error", log_format="json"))
     structlog.get_logger("winnow.test").warning("quiet")

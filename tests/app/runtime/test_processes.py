@@ -88,6 +88,11 @@ def test_waits_double_up_to_a_bound_and_start_anew_after_a_quiet_while():
     assert backoff.next_wait(12 + 66) == 1
 
 
+def test_what_was_broken_for_long_is_tried_within_seconds_of_its_mending():
+    backoff = Backoff()
+    assert max(backoff.next_wait(float(now)) for now in range(0, 600, 5)) <= 5
+
+
 def test_a_watched_child_is_started_again_until_stopped():
     starts: list[int] = []
 

@@ -30,6 +30,7 @@ class Failing:
         asyncpg.ConnectionDoesNotExistError("closed"),
         asyncpg.AdminShutdownError("restart"),
         ConnectionResetError("reset"),
+        asyncpg.DiskFullError("No space left on device"),
     ],
 )
 async def test_what_may_pass_is_tried_again(error):
@@ -44,6 +45,12 @@ async def test_a_database_that_stays_away_is_unavailable():
     with pytest.raises(DatabaseUnavailable):
         await retrying(failing, attempts=3, pause_seconds=0.001)
     assert failing.calls == 3
+
+
+async def test_a_full_disk_is_said():
+    failing = Failing(*[asyncpg.DiskFullError("could not extend file: No space left on device")] * 9)
+    with pytest.raises(DatabaseUnavailable, match=r"no room left .*No space left.*make room, then try again"):
+        await retrying(failing, attempts=3, pause_seconds=0.001)
 
 
 @pytest.mark.parametrize(
