@@ -273,8 +273,8 @@ def cluster() -> Iterator[Cluster]:
             postgres.stop()
 
 
-def main() -> None:
-    """Fill, start, compare, measure and print."""
+def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return what is asked for, by these arguments or the command line's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--campaigns", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=7)
@@ -284,15 +284,26 @@ def main() -> None:
     parser.add_argument("--questions", nargs="+", choices=ALL, default=list(ALL))
     parser.add_argument("--servers", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--short", action="store_true", help="two rounds of half a second: whether it runs")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.short:
         options.rounds, options.seconds, options.warming = 2, 0.5, 1.0
+    return options
+
+
+def measured(options: argparse.Namespace) -> Bench:
+    """Fill, start, compare and measure."""
     with cluster() as postgres:
         asyncio.run(fill(postgres.url, options.campaigns))
         with started(postgres.url, options.servers) as servers:
             bench = Bench(servers, postgres, options)
             bench.run()
-    report(bench, options)
+    return bench
+
+
+def main() -> None:
+    """Measure and print."""
+    options = options_of()
+    report(measured(options), options)
 
 
 if __name__ == "__main__":
