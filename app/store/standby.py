@@ -10,24 +10,30 @@ from typing import Any
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from app.errors import DatabaseUnavailable
+
 type Connection = PoolConnectionProxy[asyncpg.Record]
 type Pool = asyncpg.Pool[asyncpg.Record]
 
 KEPT_SECONDS = 60.0
 """One that was idle for longer is closed, not used: something between here and the server may have dropped it."""
 
+WAIT_SECONDS = 5.0
+"""Who has waited so long for a connection is told to come again, rather than left to wait for who knows how long."""
+
 
 class Standby:
     """Connections of a pool, at most `most` of them kept; the others stay for whoever asks the pool itself."""
 
-    def __init__(self, pool: Pool, *, most: int) -> None:
+    def __init__(self, pool: Pool, *, most: int, wait_seconds: float = WAIT_SECONDS) -> None:
         self._pool = pool
+        self._wait_seconds = wait_seconds
         self._most = most
         self._waiting = 0
         self._kept: list[tuple[Connection, float]] = []
 
     async def take(self) -> Connection:
-        """Return a connection; waits where the pool has none."""
+        """Return a connection; waits where the pool has none, and raises DatabaseUnavailable where none comes."""
         while self._kept:
             connection, since = self._kept.pop()
             if time.monotonic() - since < KEPT_SECONDS and _is_open(connection):
@@ -35,7 +41,12 @@ class Standby:
             await self._discard(connection)
         self._waiting += 1
         try:
-            return await self._pool.acquire()
+            return await self._pool.acquire(timeout=self._wait_seconds)
+        except TimeoutError as error:
+            raise DatabaseUnavailable(
+                f"No connection to the database was free within {self._wait_seconds:g} s: try again when less is going "
+                "on, or raise WINNOW_POOL_SIZE."
+            ) from error
         finally:
             self._waiting -= 1
 

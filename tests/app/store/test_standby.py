@@ -5,6 +5,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from app.errors import DatabaseUnavailable
 from app.store import standby as standby_module
 from app.store.standby import Standby
 
@@ -68,3 +69,14 @@ async def test_one_that_was_idle_for_long_is_not_used(standby: Standby, monkeypa
     session = await standby.run("fetchval", "SELECT pg_backend_pid()")
     monkeypatch.setattr(standby_module, "KEPT_SECONDS", 0.0)
     assert await standby.run("fetchval", "SELECT pg_backend_pid()") != session
+
+
+async def test_whoever_waits_for_too_long_is_told_to_come_again(pool: asyncpg.Pool) -> None:
+    standby = Standby(pool, most=1, wait_seconds=0.1)
+    slow = [asyncio.create_task(standby.run("fetch", "SELECT pg_sleep(1)")) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(DatabaseUnavailable, match=r"within 0.1 s: try again .* WINNOW_POOL_SIZE"):
+        await standby.run("fetchval", "SELECT 1")
+    await asyncio.gather(*slow)
+    assert await standby.run("fetchval", "SELECT 1") == 1
+    await standby.close()
