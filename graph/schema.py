@@ -157,8 +157,8 @@ def _read(field: GraphQLField) -> Read:
 
 
 def _reader(read: Read, *, in_branch: bool) -> Callable[..., object]:
-    def from_branch(source: Branch, _info: object) -> object:
-        return read(source.row)
+    def from_branch(source: object, _info: object) -> object:
+        return read(source.row if type(source) is Branch else source)
 
     def from_row(source: object, _info: object) -> object:
         return read(source)

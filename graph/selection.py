@@ -51,7 +51,6 @@ class Asked:
     key: str
     relation: Relation
     arguments: Mapping[str, object]
-    branches: bool
     below: Sequence["Asked"]
 
 
@@ -155,4 +154,4 @@ def _asked(selections: Selections, selected: Selected, loaded: Loaded, arguments
         for one, of_one in selections.loaded_below(loaded, selected.details)
     ]
     ready = loader_arguments(selections, selected, loaded, arguments)
-    return Asked(selected.key, loaded.relation, ready, loaded.below is not None, below)
+    return Asked(selected.key, loaded.relation, ready, below)

@@ -6,7 +6,7 @@ value on the object itself, under the response name.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from graph.context import Context
@@ -14,7 +14,7 @@ from graph.selection import Asked
 
 
 class Branch:
-    """An object of the tree: the row it stands for, and by response name what was loaded for it.
+    """An object for which something is loaded: the row it stands for, and by response name what was loaded.
 
     Each belongs to one place of one operation, so that a response name says everything.
     """
@@ -40,14 +40,14 @@ async def grow(context: Context, branches: Sequence[Branch], asked: Sequence[Ask
     if len(asked) == 1:
         await _grow_one(context, branches, asked[0])
     elif asked and branches:
-        await asyncio.gather(*(_grow_one(context, branches, one) for one in asked))
+        await _all(_grow_one(context, branches, one) for one in asked)
 
 
 async def grow_roots(context: Context, asked: Sequence[Asked]) -> dict[str, Any]:
     """Load an operation's root fields and everything below; what cannot be loaded at all is its field's error."""
     if len(asked) == 1:
         return {asked[0].key: await _grow_root(context, asked[0])}
-    values = await asyncio.gather(*(_grow_root(context, one) for one in asked))
+    values = await _all(_grow_root(context, one) for one in asked) if asked else []
     return {one.key: value for one, value in zip(asked, values, strict=True)}
 
 
@@ -64,11 +64,15 @@ async def _grow_one(context: Context, branches: Sequence[Branch], asked: Asked) 
     if not branches:
         return
     values = await _load(context, [branch.row for branch in branches], asked)
-    planted = _Planting() if asked.branches else None
+    key = asked.key
+    if not asked.below:
+        for branch, value in zip(branches, values, strict=True):
+            branch.ready[key] = value
+        return
+    planted = _Planting()
     for branch, value in zip(branches, values, strict=True):
-        branch.ready[asked.key] = value if planted is None else planted.plant(value)
-    if planted is not None and asked.below:
-        await grow(context, planted.branches, asked.below)
+        branch.ready[key] = planted.plant(value)
+    await grow(context, planted.branches, asked.below)
 
 
 async def _load(context: Context, rows: Sequence[object], asked: Asked) -> Sequence[object]:
@@ -91,6 +95,23 @@ def _refusal(error: Exception, asked: Asked) -> object:
         return other
 
 
+async def _all[T](loads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run coroutines side by side, the first of them in this very task; each of the others starts at once."""
+    first, *others = loads
+    loop = asyncio.get_running_loop()
+    tasks = [asyncio.Task(one, loop=loop, eager_start=True) for one in others]
+    try:
+        return [await first, *[await task for task in tasks]]
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        raise
+
+
+_LISTS = (list, tuple)
+
+
 class _Planting:
     """Makes branches of rows: one for each row, however many objects lead to it."""
 
@@ -105,10 +126,9 @@ class _Planting:
         branch = self._by_row.get(id(value))
         if branch is not None:
             return branch
+        if isinstance(value, _LISTS):
+            return [self.plant(item) for item in cast("Iterable[Any]", value)]
         if value is None or isinstance(value, Exception):
             return value
-        if isinstance(value, list | tuple):
-            plant = self.plant
-            return [plant(item) for item in cast("Iterable[Any]", value)]
         self._by_row[id(value)] = branch = Branch(value)
         return branch

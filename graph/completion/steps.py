@@ -52,7 +52,7 @@ class Step:
         asked = self.asked
         arguments = self._arguments(variables) if self.own else asked.arguments
         below = [one.bind(variables) for one in self.below]
-        return Asked(asked.key, asked.relation, arguments, asked.branches, below)
+        return Asked(asked.key, asked.relation, arguments, below)
 
     def _arguments(self, variables: Variables) -> dict[str, Any]:
         if self.template is not None:
@@ -72,7 +72,7 @@ def step(selections: Selections, selected: Selected, *, fresh: bool) -> Step:
     given = {one.name.value: one.value for one in selected.details[0].node.arguments or ()}
     own = fresh or any(_mentions_variables(one) for one in given.values())
     return Step(
-        asked=Asked(selected.key, loaded.relation, arguments, loaded.below is not None, [one.asked for one in below]),
+        asked=Asked(selected.key, loaded.relation, arguments, [one.asked for one in below]),
         selected=selected,
         loaded=loaded,
         own=own,

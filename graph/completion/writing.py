@@ -85,7 +85,7 @@ class _Writer:
 
     def _write_object(self, type_: GraphQLObjectType, selected: Sequence[Selected]) -> str:
         self._count(len(selected))
-        branching = has_loaded_fields(type_)
+        branching = any(LOADED in one.field.extensions for one in selected)
         sources = _Sources("row" if branching else "value", self._names)
         members = [f"{one.key!r}: {self._value(type_, one, sources.of(one))}" for one in selected]
         name = self._new("object")
@@ -184,11 +184,6 @@ class _Sources:
         name = f"read_{len(self._names)}"
         self._names[name] = read
         return f"{name}({self._row})"
-
-
-def has_loaded_fields(type_: GraphQLObjectType) -> bool:
-    """Tell whether objects of a type stand in branches."""
-    return any(LOADED in field.extensions for field in type_.fields.values())
 
 
 def _head(*, branching: bool) -> list[str]:
