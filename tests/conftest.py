@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -267,6 +268,12 @@ class RunningServer:
     key: str
     database_url: str
     process: subprocess.Popen[str]
+    errors: IO[str]
+
+    def log(self) -> str:
+        """Return what the server wrote on standard error so far; the file's offset is the server's."""
+        number = self.errors.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0).decode()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -292,7 +299,7 @@ def serving(database_url: str, **variables: str) -> Iterator[RunningServer]:
             pytest.fail(f"winnow serve did not start: {line}{errors.read()}")
         try:
             url = line.split()[-1].removesuffix("/graphql")
-            yield RunningServer(url=url, key=ADMIN_KEY, database_url=database_url, process=process)
+            yield RunningServer(url=url, key=ADMIN_KEY, database_url=database_url, process=process, errors=errors)
         finally:
             process.terminate()
             process.communicate(timeout=30)

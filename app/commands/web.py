@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.importer import import_from_string
 
+from app.commands.connections import BoundedProtocol, Patience, look_over
 from app.commands.websockets import FramingProtocol
 from app.runtime.logging import configure_logging
 from app.runtime.settings import Settings
@@ -28,11 +29,16 @@ COLLECTING = (20_000, 20, 50)
 ms of CPU each with Python's own (2,000, 10, 10), 1.7 with these."""
 
 
-class AnnouncingServer(uvicorn.Server):
-    """Uvicorn, saying when it is ready."""
+TICKS_A_SECOND = 10
+"""How often uvicorn calls `on_tick`."""
 
-    def __init__(self, config: uvicorn.Config, ready: int, *, finish: Callable[[], None]) -> None:
+
+class AnnouncingServer(uvicorn.Server):
+    """Uvicorn, saying when it is ready, and not waiting for clients for ever."""
+
+    def __init__(self, config: uvicorn.Config, ready: int, *, patience: Patience, finish: Callable[[], None]) -> None:
         super().__init__(config)
+        self._patience = patience
         self._ready = ready
         self._finish = finish
 
@@ -45,6 +51,12 @@ class AnnouncingServer(uvicorn.Server):
         os.close(self._ready)
 
     @override
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_A_SECOND == 0:
+            look_over(self.server_state.connections, self._patience)
+        return await super().on_tick(counter)
+
+    @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._finish()
         await super().shutdown(sockets)
@@ -55,7 +67,7 @@ def server_config(application: ASGIApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws=FramingProtocol,
         ws_per_message_deflate=False,  # 64 kB and a compression a connection, for messages of 2 kB
         ws_max_size=settings.max_request_bytes,
@@ -80,7 +92,8 @@ def main(arguments: list[str]) -> None:
     configure_logging(settings)
     served = import_from_string(application)()
     finish = getattr(served, "finish", lambda: None)
-    server = AnnouncingServer(server_config(served, settings), int(ready), finish=finish)
+    patience = Patience(head_seconds=settings.head_seconds, slow_seconds=settings.slow_seconds)
+    server = AnnouncingServer(server_config(served, settings), int(ready), patience=patience, finish=finish)
     with tracing(settings):
         server.run(sockets=[socket.socket(fileno=int(listening))])
     if not server.started:

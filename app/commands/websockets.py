@@ -6,6 +6,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from app.commands.connections import Patience
 from graph.live.websocket import FRAMES
 
 
@@ -14,6 +15,9 @@ class FramingProtocol(WebSocketsSansIOProtocol):
 
     Such a frame is right for every connection, since none compresses and a server masks nothing.
     """
+
+    _unread = 0
+    """Seconds for which the client has not read what it was sent."""
 
     @override
     def handle_connect(self, event: Request) -> None:
@@ -27,3 +31,10 @@ class FramingProtocol(WebSocketsSansIOProtocol):
             return False
         self.transport.write(frame)
         return True
+
+    def tick(self, patience: Patience) -> None:
+        """End the connection where its client does not read, or does not let it close."""
+        stuck = self.transport.is_closing() or not self.writable.is_set()
+        self._unread = self._unread + 1 if stuck else 0
+        if self._unread > patience.slow_seconds:
+            self.transport.abort()

@@ -16,6 +16,7 @@ from time import perf_counter
 from urllib.parse import parse_qs
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -41,6 +42,7 @@ from app.store.database import is_unavailable, unavailable
 
 PATH = "/ofrep/v1/evaluate/flags"
 JSON = (b"content-type", b"application/json")
+CLIENT_GONE = 499
 _TRUE = ("true", "1")
 
 log = structlog.stdlib.get_logger(__name__)
@@ -148,14 +150,18 @@ class FlagDoor:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
         key = scope["path"][len(PATH) + 1 :] or None
-        given = await self._answer(scope, receive, key)
-        if isinstance(given, Answer):
-            await _send(given, send)
-            status = given.status
-        else:
-            await given(scope, receive, send)
-            status = given.status_code
+        try:
+            status = await self._send(await self._answer(scope, receive, key), scope, receive, send)
+        except ClientDisconnect:
+            status = CLIENT_GONE
         (self._count_all if key is None else self._count_one)(status, perf_counter() - began)
+
+    async def _send(self, given: Answer | Response, scope: Scope, receive: Receive, send: Send) -> int:
+        if isinstance(given, Response):
+            await given(scope, receive, send)
+            return given.status_code
+        await _send(given, send)
+        return given.status
 
     async def _answer(self, scope: Scope, receive: Receive, key: str | None) -> Answer | Response:
         if scope["method"] != "POST":
@@ -166,7 +172,7 @@ class FlagDoor:
             return await self._evaluated(scope, headers, receive, key)
         except Refused as refused:
             return Answer(failure(refused, key), 404 if refused.code == FLAG_NOT_FOUND else 400)
-        except TooLarge:
+        except (TooLarge, ClientDisconnect):
             raise
         except DomainErrors as error:
             return _refused(error.problems[0], key)
@@ -194,14 +200,14 @@ class FlagDoor:
 
 
 async def _read(receive: Receive) -> bytes:
-    message = await receive()
-    if not message.get("more_body"):
-        return message.get("body", b"")
-    parts = [message.get("body", b"")]
-    while message.get("more_body"):
+    parts: list[bytes] = []
+    while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
-    return b"".join(parts)
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _send(given: Answer, send: Send) -> None:

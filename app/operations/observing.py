@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.operations.access_log import AccessLog
@@ -15,7 +16,10 @@ from app.runtime.tracing import is_tracing, server_span
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CLIENT_GONE = 499
+TOO_SLOW = 408
 SERVER_ERROR = 500
+TIMED_OUT = "timed_out"
+"""Set in a request's `state` by a server that ended it, since its client sent too slowly."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -101,10 +105,14 @@ class ObservingMiddleware:
         started = self._clock.monotonic()
         try:
             await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            pass  # nobody is left to be answered
         except Exception:
             answer.status = SERVER_ERROR  # what the outermost layer answers, having logged the error
             raise
         finally:
+            if answer.status == CLIENT_GONE and TIMED_OUT in scope["state"]:
+                answer.status = TOO_SLOW
             if scope["type"] == "http":
                 self._note(scope, answer, seconds=self._clock.monotonic() - started)
 

@@ -99,8 +99,17 @@ class Settings(BaseSettings):
     max_query_tokens: int = Field(5_000, ge=1, description="Most tokens in a GraphQL document")
     max_query_aliases: int = Field(50, ge=0, description="Most aliases in a GraphQL operation")
     max_query_complexity: int = Field(50_000, ge=1, description="Most fields an operation may come to, lists counted")
+    head_seconds: float = Field(10.0, gt=0, description="How long the head of a request may take to arrive, in seconds")
+    slow_seconds: float = Field(
+        30.0, gt=0, description="How long a client may send less than 500 bytes a second, or not read its answer"
+    )
     max_events_per_mutation: int = Field(1_000, ge=1, description="Most events in one recordEvents")
     max_subscriptions: int = Field(100, ge=1, description="Most live subscriptions on one connection")
+    max_feeds: int = Field(
+        2_000,
+        ge=1,
+        description="Most different live subscriptions that a web process answers, however many follow each",
+    )
     requests_per_second: float = Field(5_000.0, gt=0, description="Sustained requests a second for one key")
     requests_burst: int = Field(10_000, ge=1, description="Requests one key may make at once after a rest")
     events_per_second: float = Field(100_000.0, gt=0, description="Sustained events a second for one key")
