@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 from msgspec import Meta
 
 from app.ingestion.rejections import DropReason, Rejection
@@ -161,12 +160,12 @@ def _read_again(line: bytes, error: Exception) -> Incoming:
 def _read_numbers(shown: dict[str, Any], line: bytes) -> Incoming:
     # Ids that are whole numbers, as GraphQL allows: read the line again with them as text, amounts still exact.
     raw = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    texts = {name: _id_text(shown[name]) for name in _ID_FIELDS if name in shown}
-    changed = msgspec.json.encode(raw | {name: msgspec.Raw(orjson.dumps(text)) for name, text in texts.items()})
+    texts = {name: b'"%d"' % shown[name] for name in _ID_FIELDS if type(shown.get(name)) is int}
     try:
+        changed = msgspec.json.encode(raw | {name: msgspec.Raw(text) for name, text in texts.items()})
         return _EVENTS.decode(changed)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        return _explain(error, _shown_id(texts))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return _explain(error, _shown_id(shown))
 
 
 def _id_text(value: object) -> object:

@@ -65,6 +65,10 @@ REFUSED = [
     (_line(latitude=90.1), DropReason.OUT_OF_RANGE, "latitude", "e1"),
     (_line(longitude=-181), DropReason.OUT_OF_RANGE, "longitude", "e1"),
     (_line(properties=[1]), DropReason.WRONG_VALUE, "properties", "e1"),
+    (_line(id=7, testId={"a": 10**30}), DropReason.WRONG_VALUE, "testId", "7"),
+    (_line(id=10**400), DropReason.OUT_OF_RANGE, "id", str(10**400)[:200]),
+    (_line().replace(b'"e1"', b"1" * 6_000), DropReason.WRONG_VALUE, "id", None),
+    (_line(id=7, userId=1.5), DropReason.WRONG_VALUE, "userId", "7"),
     (b'{"id": "e1", "latitude": NaN}', DropReason.NOT_JSON, None, None),
     (_line().replace(b'"ann"', b'"\\ud800"'), DropReason.NOT_JSON, None, None),
 ]
