@@ -48,7 +48,7 @@ class Worker:
         """Work until `stop`. Raises DatabaseUnavailable where announcements are not heard any more."""
         try:
             await self._queuer.run(
-                dequeue_timeout=self._heartbeat,
+                dequeue_timeout=self._heartbeat / 8,  # looks as often for jobs whose worker has died
                 batch_size=1,
                 max_concurrent_tasks=JOBS_AT_ONCE,
                 heartbeat_timeout=self._heartbeat,

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     # background work
     run_worker: bool = Field(True, description="Whether `winnow serve` runs a worker for background work")
     job_heartbeat_seconds: float = Field(
-        15.0, ge=1.0, le=3600.0, description="Silence after which a job's worker is taken for dead and it is run again"
+        8.0, ge=1.0, le=3600.0, description="Silence after which a job's worker is taken for dead and it is run again"
     )
 
     keep_event_months: int | None = Field(
