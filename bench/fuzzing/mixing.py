@@ -122,6 +122,7 @@ _MADE: Mapping[str, Callable[[Mixing, random.Random], str | None]] = {
     **dict.fromkeys(("from", "startsAt"), lambda m, c: m.time(c)),
     **dict.fromkeys(("to", "endsAt", "occurredAt", "at"), lambda m, c: c.choice((m.time(c), m.time(c), "null"))),
     "on": lambda m, c: m.time(c)[:11] + '"',
+    "hierarchical": lambda _, c: "true" if c.random() < 0.05 else "false",  # a model is fitted: seconds
     "latitude": lambda _, c: c.choice(("52.37", "-33.9", "0")),
     "longitude": lambda _, c: c.choice(("4.9", "179.9", "0")),
     "quietHours": lambda _, c: c.choice(("[]", "[22, 23, 0]", "null")),
