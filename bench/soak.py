@@ -13,7 +13,7 @@ import asyncio
 import random
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +36,8 @@ from bench.faulting.working import queue, train
 EVERY_SECONDS, MEAN_SECONDS = 5.0, 30.0
 LIMIT = 1.0
 """Megabytes a minute."""
+REMEMBERED = 700
+"""More texts of operations than a web process remembers."""
 MEBIBYTE = 1024 * 1024
 NESTED = """{ merchants(first: 5) { nodes { name campaigns(first: 10) { nodes { key name
   metrics { sent converted revenue } tests(first: 3) { nodes { key results { totals { exposed converted } } } } } } } }
@@ -116,7 +118,8 @@ async def ask(winnow: Winnow, until: float, asked: list[int], *, pause: float = 
         number = 0
         while time.monotonic() < until:
             number += 1
-            text = f"{NESTED} # {number}" if number % 5 == 0 else NESTED if number % 2 else QUERY
+            new = number < REMEMBERED or number % 5 == 0  # until as many texts are remembered as ever will be
+            text = f"{NESTED} # {number}" if new else NESTED if number % 2 else QUERY
             for sent in (
                 client.post("/graphql", json={"query": text}),
                 client.post(FLAGS, json={"context": {"targetingKey": f"visitor-{number}"}}),
@@ -141,6 +144,17 @@ async def work(scene: Scene, until: float, done: list[int]) -> None:
     done[0] = (await scene.fetch("SELECT count(*) FROM job WHERE status = 'SUCCEEDED'"))[0][0]
 
 
+async def grown(winnow: Winnow, until: float) -> str:
+    """Return which types of objects the web process has more of at the end than half-way, garbage left out."""
+    async with httpx.AsyncClient(base_url=winnow.address, timeout=60) as client:
+        await asyncio.sleep(max(0.0, (until - time.monotonic()) / 2))
+        before = Counter((await client.get(f"{PATH}?types")).json())
+        await asyncio.sleep(max(0.0, until - time.monotonic()))
+        after = Counter((await client.get(f"{PATH}?types")).json())
+    more = (after - before).most_common(15)
+    return f"{before.total():,} objects half-way, {after.total():,} at the end; more: {more}"
+
+
 async def soak(winnow: Winnow, seconds: float) -> tuple[Samples, list[str]]:
     """Keep the load up, and return what was measured, and what was done in words."""
     diary, samples = Diary(), Samples()
@@ -150,7 +164,8 @@ async def soak(winnow: Winnow, seconds: float) -> tuple[Samples, list[str]]:
     scene.askers.start()
     until = time.monotonic() + seconds
     opened, asked, done = [0], [0], [0]
-    await asyncio.gather(
+    types, *_ = await asyncio.gather(
+        grown(winnow, until),
         sample(winnow, samples, until),
         ask(winnow, until, asked),
         work(scene, until, done),
@@ -168,6 +183,7 @@ async def soak(winnow: Winnow, seconds: float) -> tuple[Samples, list[str]]:
     )
     went = f"{asked[0]:,} questions, {opened[0]:,} followers came and went"
     said = [
+        types,
         f"{judged.acknowledged:,} events, {went}, {done[0]:,} jobs; {held} connections at the end",
         f"lost {judged.lost}, twice {judged.twice}, totals {list(judged.differing) or 'equal'}",
         f"errors: {dict(diary.errors()) or 'none'}; unclear: {dict(diary.unclear) or 'none'}",

@@ -6,6 +6,7 @@ python -m bench.faulting.watched serve --port N --workers M
 import asyncio
 import gc
 import sys
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -23,10 +24,19 @@ class Watched:
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "http" and scope["path"] == PATH:
+            if scope["query_string"] == b"types":
+                await Response(orjson.dumps(types()), media_type="application/json")(scope, receive, send)
+                return
             held = {"tasks": len(asyncio.all_tasks()), "objects": len(gc.get_objects())}
             await Response(orjson.dumps(held), media_type="application/json")(scope, receive, send)
             return
         await self._application(scope, receive, send)
+
+
+def types() -> dict[str, int]:
+    """Return how many objects of each type there are once garbage is gone; it costs a search of all."""
+    gc.collect()
+    return dict(Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects()))
 
 
 def create_app() -> Watched:
