@@ -5,16 +5,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.optimizer.effects import EffectInputs, LearnedEffects, learn_effects
 from app.optimizer.extracting import Extract
 from app.optimizer.offers import learn_offers
-from app.optimizer.predictions import Predictions, of_affinity, of_offers, of_response, of_segments, of_send_times
-from app.optimizer.preparing import offer_inputs, response_inputs, send_time_inputs, visit_inputs
+from app.optimizer.predictions import (
+    Predictions,
+    of_affinity,
+    of_effects,
+    of_offers,
+    of_response,
+    of_segments,
+    of_send_times,
+)
+from app.optimizer.preparing import effect_inputs, offer_inputs, response_inputs, send_time_inputs, visit_inputs
 from app.optimizer.response import learn_response
 from app.optimizer.segments import rank_splits
 from app.optimizer.send_times import learn_send_times
 from app.optimizer.visits import LearnedAffinity, blocks_of_users, learn_affinity
 from app.runtime.compute import Compute
 from app.runtime.settings import Settings
+from app.store.learned import EFFECT
 from app.store.models.codes import ModelKind
 from engine.errors import NotEnoughData
 
@@ -107,19 +117,36 @@ async def train_affinity(extract: Extract, plan: Plan, compute: Compute, step: S
 
 
 async def train_response(extract: Extract, plan: Plan, compute: Compute, step: Step) -> Made:
-    """Train who converts, and rank users' live campaigns and campaigns' segments."""
+    """Train who converts and in whom campaigns change that, and rank users' live campaigns and campaigns' segments."""
     inputs = await asyncio.to_thread(response_inputs, extract)
+    trials = await asyncio.to_thread(effect_inputs, extract, seed=plan.seed)
     await step()
-    learned = await compute.run(learn_response, inputs, seed=plan.seed, threads=plan.threads)
+    learned, effects = await asyncio.gather(
+        compute.run(learn_response, inputs, seed=plan.seed, threads=plan.threads), _effects(trials, plan, compute)
+    )
     segments = await asyncio.to_thread(rank_splits, extract.splits)
+    at = extract.span.end
     return Made(
         rows=learned.rows,
         scores=learned.scores,
-        predictions={**of_response(learned.ranked), **of_segments(segments, at=extract.span.end)},
+        predictions={
+            **of_response(learned.ranked),
+            **of_segments(segments, at=at),
+            **of_effects(effects, at=at),
+        },
         importances=learned.importances,
         artefact=learned.artefact,
-        refusals=[{"campaign_id": campaign, "reason": reason} for campaign, reason in segments.refusals],
+        refusals=[
+            *({"campaign_id": campaign, "reason": reason} for campaign, reason in segments.refusals),
+            *({"campaign_id": campaign, "reason": reason, "of": EFFECT} for campaign, reason in effects.refusals),
+        ],
     )
+
+
+async def _effects(inputs: EffectInputs, plan: Plan, compute: Compute) -> LearnedEffects:
+    if not inputs.trials:
+        return LearnedEffects(effects=(), refusals=())
+    return await compute.run(learn_effects, inputs, seed=plan.seed, threads=plan.threads)
 
 
 def _scores_of_parts(parts: Sequence[LearnedAffinity]) -> dict[str, Any]:

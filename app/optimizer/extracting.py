@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from app.errors import NotEnoughData
-from app.optimizer.local_hours import DAY, HOUR, local_micros
+from app.optimizer.local_hours import DAY, HOUR, local_micros, micros
 from app.optimizer.segments import Split
 from app.optimizer.sends import DAY_MICROS, SendLog, send_log
 from app.store.columns import Columns
@@ -145,8 +145,3 @@ async def _read(reading: TrainingReading, span: Span, *, outcome_days: float, sp
 def _of_users(columns: Columns, users: IntArray) -> Columns:
     kept = np.isin(columns["user_id"], users)
     return {name: column[kept] for name, column in columns.items()}
-
-
-def micros(at: datetime) -> int:
-    """Return a time as microseconds since 1970."""
-    return round(at.timestamp() * 1_000_000)

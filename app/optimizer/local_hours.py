@@ -13,6 +13,11 @@ HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
 
 
+def micros(at: datetime) -> int:
+    """Return a time as microseconds since 1970."""
+    return round(at.timestamp() * SECOND)
+
+
 def local_micros(at: IntArray, places: IntArray, *, zones: Sequence[str | None]) -> IntArray:
     """Return what the clock of each moment's zone shows, as microseconds of a day count that knows no zones.
 

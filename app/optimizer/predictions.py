@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from app.optimizer.effects import LearnedEffects, rows_of
 from app.optimizer.offers import LearnedOffers, OfferRow
 from app.optimizer.response import Ranked
 from app.optimizer.segments import RankedSegments
@@ -56,9 +57,12 @@ def of_affinity(parts: Sequence[LearnedAffinity]) -> Predictions:
 def of_response(ranked: Ranked) -> Predictions:
     """Return each user's live campaigns."""
     columns = (ranked.users, ranked.campaigns, ranked.ranks, ranked.probabilities)
-    users, campaigns, ranks, probabilities = (column.tolist() for column in columns)
-    nothing = [None] * len(users)
-    return {"campaign_response": list(zip(users, campaigns, ranks, probabilities, nothing, strict=True))}
+    return {"campaign_response": list(zip(*(column.tolist() for column in columns), strict=True))}
+
+
+def of_effects(learned: LearnedEffects, *, at: datetime) -> Predictions:
+    """Return each campaign's average effect, and each user's where they are told apart."""
+    return {"campaign_effect": [(*row, at) for row in rows_of(learned.effects)]}
 
 
 def of_segments(ranked: RankedSegments, *, at: datetime) -> Predictions:

@@ -1,12 +1,17 @@
 """From an extract to what each kind of model learns from: arrays that a compute process takes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from app.optimizer.extracting import Extract, micros
+from app.optimizer.effects import EffectInputs, EffectTrial
+from app.optimizer.extracting import Extract
+from app.optimizer.local_hours import micros
 from app.optimizer.offers import OfferInputs
 from app.optimizer.response import Candidates, ResponseInputs
 from app.optimizer.send_times import HOURS, SendTimeInputs
 from app.optimizer.sends import DAY_MICROS, MICROS, NEVER
+from app.optimizer.trials import MOST_UNITS, Trial
 from app.optimizer.visits import VisitInputs
 from app.store.learning import ABSENT
 from app.store.models.codes import EventType
@@ -189,9 +194,63 @@ def candidates(extract: Extract) -> Candidates:
     )
 
 
+def effect_inputs(extract: Extract, *, seed: int) -> EffectInputs:
+    """Return the trials of campaigns, with what was known of each unit when it was, or was not, treated."""
+    return EffectInputs(
+        trials=tuple(
+            _effect_trial(extract, split.campaign_id, split.treatment, split.trial.some(MOST_UNITS, seed=seed))
+            for split in extract.splits
+            if split.trial is not None and split.campaign_id in extract.campaigns
+        ),
+        sends=engine_sends(extract),
+        purchases=engine_purchases(extract),
+        outcome_days=extract.outcome_days,
+        candidates=candidates(extract),
+    )
+
+
+def _effect_trial(extract: Extract, campaign_id: int, treatment: str, trial: Trial) -> EffectTrial:
+    campaign, units = extract.campaigns[campaign_id], len(trial)
+    merchant = merchant_places(extract, np.array([campaign.merchant_id], dtype=np.int64))
+    return EffectTrial(
+        campaign_id=campaign_id,
+        treatment=treatment,
+        offers=Offers(
+            users=_user_places(extract, trial.user_ids),
+            merchants=np.repeat(merchant, units),
+            segments=segment_places(extract, _named_segments(extract, trial.segments)),
+            amounts=np.full(units, campaign.offer_micros / MICROS),
+            days=extract.days(trial.at),
+            hours=np.full(units, _everyones_hour(extract), dtype=np.int64),
+        ),
+        treated=trial.treated,
+        converted=trial.converted,
+        propensity=trial.propensity,
+        by_day=len(np.unique(trial.at)) > 1,
+    )
+
+
+def _user_places(extract: Extract, user_ids: IntArray) -> IntArray:
+    """Return users by place in the extract; one of whom it knows nothing stands after all others."""
+    places = np.searchsorted(extract.user_ids, user_ids)
+    last = len(extract.user_ids)
+    if not last:
+        return np.zeros(len(user_ids), dtype=np.int64)
+    return np.where(extract.user_ids[np.minimum(places, last - 1)] == user_ids, places, last).astype(np.int64)
+
+
+def _named_segments(extract: Extract, names: Sequence[str]) -> IntArray:
+    known = {name: place for place, name in enumerate(extract.segments) if name}
+    return np.array([known.get(name, -1) for name in names], dtype=np.int64)
+
+
+def _everyones_hour(extract: Extract) -> int:
+    """Return the local hour at which most was sent."""
+    return int(np.bincount(extract.send_hours, minlength=HOURS).argmax()) if len(extract.sends) else NOON
+
+
 def usual_hours(extract: Extract) -> IntArray:
     """Return the local hour at which each user was sent to most often; everyone's for those never sent to."""
     counts = np.bincount(extract.send_users * HOURS + extract.send_hours, minlength=len(extract.user_ids) * HOURS)
     by_user = counts.reshape(-1, HOURS)
-    everyone = int(np.argmax(by_user.sum(axis=0))) if by_user.any() else NOON
-    return np.where(by_user.any(axis=1), by_user.argmax(axis=1), everyone).astype(np.int64)
+    return np.where(by_user.any(axis=1), by_user.argmax(axis=1), _everyones_hour(extract)).astype(np.int64)

@@ -22,6 +22,7 @@ from app.store.campaigns import CampaignRow, CampaignStore, UserRow
 from app.store.learned import AffinityRow, LearnedStore, ResponseRow
 from app.store.live_offers import LiveOffer, LiveOffers
 from app.store.models.codes import Evidence
+from engine.effects import IntervalEstimate
 
 RESPONSE_SHARE = 0.1
 PRIOR_DELIVERED = 200
@@ -34,13 +35,17 @@ type Targets = Callable[[object, UserRow], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendedOffer:
-    """A live offer for a user; scores are comparable within the user, from 0 to 1."""
+    """A live offer for a user; scores are comparable within the user, from 0 to 1.
+
+    `effect` is what sending it adds to the chance that the user converts, where chance left some users out.
+    """
 
     campaign: CampaignRow
     score: float
     rank: int
     distance_km: float | None
     evidence: Evidence
+    effect: IntervalEstimate | None
     reasons: tuple[str, ...]
 
 
@@ -63,6 +68,11 @@ class Known:
             return self._popular.get(merchant_id, self._unranked)
         row = self.own.get(merchant_id)
         return row.score / self._best if row else self._unranked * self._popular.get(merchant_id, 0.0)
+
+    def effect(self, campaign_id: int) -> IntervalEstimate | None:
+        """Return what sending a campaign changes in the user, where that is known."""
+        row = self.responses.get(campaign_id)
+        return None if row is None else row.effect
 
     def reasons(self, merchant_id: int) -> tuple[str, ...]:
         """Return what speaks for a merchant, in words."""
@@ -139,6 +149,7 @@ def _recommended(
             rank=rank,
             distance_km=one.distance_km,
             evidence=Evidence.USER if one.offer.merchant_id in known.own else Evidence.GLOBAL,
+            effect=known.effect(one.offer.campaign_id),
             reasons=(*known.reasons(one.offer.merchant_id), *_more(one.offer, known, one.distance_km)),
         )
         for rank, one in enumerate(best, 1)
@@ -149,8 +160,15 @@ def _more(offer: LiveOffer, known: Known, distance: float | None) -> tuple[str, 
     response = known.responses.get(offer.campaign_id)
     far = () if distance is None else (distance_words(distance),)
     if response is not None:
-        return (*far, f"{response.probability:.1%} expected to convert")
+        return (*far, f"{response.probability:.1%} expected to convert", *_because(response.effect))
     return (*far, f"{offer.converted:,} of {offer.delivered:,} delivered converted so far") if offer.converted else far
+
+
+def _because(effect: IntervalEstimate | None) -> tuple[str, ...]:
+    if effect is None:
+        return ()
+    points = (100 * end for end in (effect.point, effect.low, effect.high))
+    return ("{:+.1f} points of that because it is sent (95 % {:+.1f} to {:+.1f})".format(*points),)
 
 
 def _popular(rows: Sequence[AffinityRow], live: Sequence[LiveOffer]) -> dict[int, float]:

@@ -111,8 +111,8 @@ def _rank(model: ResponseModel, inputs: ResponseInputs) -> Ranked:
     users, campaigns = len(candidates.user_ids), len(candidates.campaign_ids)
     first = min(FIRST, campaigns)
     best, chances = np.empty((users, first), dtype=np.int64), np.empty((users, first))
-    for block in _blocks(users, campaigns):
-        rates = model.predict(_features(_asked(candidates, block), inputs)).reshape(len(block), campaigns)
+    for block in blocks_of_pairs(candidates):
+        rates = model.predict(_features(asked_of(candidates, block), inputs)).reshape(len(block), campaigns)
         best[block] = np.argsort(-rates, axis=1, kind="stable")[:, :first]
         chances[block] = np.take_along_axis(rates, best[block], axis=1)
     return Ranked(
@@ -123,13 +123,15 @@ def _rank(model: ResponseModel, inputs: ResponseInputs) -> Ranked:
     )
 
 
-def _blocks(users: int, campaigns: int) -> Iterator[IntArray]:
+def blocks_of_pairs(candidates: Candidates) -> Iterator[IntArray]:
+    """Yield users' places so that their pairs with the live campaigns fit into memory; none without campaigns."""
+    users, campaigns = len(candidates.user_ids), len(candidates.campaign_ids)
     if campaigns:
         step = max(1, PAIRS_AT_ONCE // campaigns)
         yield from (np.arange(start, min(start + step, users)) for start in range(0, users, step))
 
 
-def _asked(candidates: Candidates, users: IntArray) -> Offers:
+def asked_of(candidates: Candidates, users: IntArray) -> Offers:
     """Return every pair of these users and the live campaigns, users outermost."""
     campaigns = len(candidates.campaign_ids)
     pairs = len(users) * campaigns

@@ -5,10 +5,11 @@ variant of the campaign's largest test is the control of its other variants.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from app.optimizer.trials import Trial, by_segment, exposed_trial, held_out_trial
 from app.store.campaigns import UserRow
 from app.store.experiments import ArmRow, ExperimentStore, HoldoutRow
 from engine.assignment.allocation import Holdout
@@ -33,11 +34,12 @@ class Arms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """What chance divided in a campaign: segment by segment, and in words what the treatment was."""
+    """What chance divided in a campaign: segment by segment, unit by unit, and in words what the treatment was."""
 
     campaign_id: int
     treatment: str
     segments: tuple[Arms, ...]
+    trial: Trial | None = None
 
     @property
     def units(self) -> int:
@@ -70,12 +72,16 @@ async def read_splits(
     store: ExperimentStore, *, start: datetime, end: datetime, outcome_days: float, targets: Targets
 ) -> list[Split]:
     """Return what chance divided in each campaign since `start`: by a holdout, else by its largest test."""
-    found = {split.campaign_id: split for split in _of_tests(await store.arms(start))}
+    found: dict[int, Split] = {}
     latest = {row.campaign_id: row for row in reversed(await store.holdouts(start))}
     for row in latest.values():
         split = await _of_holdout(store, row, end=end, outcome_days=outcome_days, targets=targets)
         if sum(arms.control.exposed for arms in split.segments) >= LEAST_HELD_OUT:
             found[row.campaign_id] = split
+    for test_id, split in _of_tests(await store.arms(start)):
+        if split.campaign_id not in found:
+            units = await store.units(test_id, end)
+            found[split.campaign_id] = replace(split, trial=exposed_trial(units) if units else None)
     return [found[campaign] for campaign in sorted(found)]
 
 
@@ -116,20 +122,23 @@ def _rows(split: Split, ranking: SegmentRanking) -> list[SegmentRow]:
     ]
 
 
-def _of_tests(rows: Sequence[ArmRow]) -> list[Split]:
-    """Return the largest test of each campaign."""
-    tests: defaultdict[tuple[int, str], list[ArmRow]] = defaultdict(list)
+def _of_tests(rows: Sequence[ArmRow]) -> list[tuple[int, Split]]:
+    """Return the largest test of each campaign, with its id."""
+    tests: defaultdict[tuple[int, int], list[ArmRow]] = defaultdict(list)
     for row in rows:
-        tests[row.campaign_id, row.test_key].append(row)
+        tests[row.campaign_id, row.test_id].append(row)
     splits = [
-        Split(
-            campaign_id=campaign,
-            treatment=f"the variants of {key} with its control",
-            segments=tuple(_arms_of(row) for row in arms),
+        (
+            test_id,
+            Split(
+                campaign_id=campaign,
+                treatment=f"the variants of {arms[0].test_key} with its control",
+                segments=tuple(_arms_of(row) for row in arms),
+            ),
         )
-        for (campaign, key), arms in tests.items()
+        for (campaign, test_id), arms in tests.items()
     ]
-    largest = {split.campaign_id: split for split in sorted(splits, key=lambda split: split.units)}
+    largest = {split.campaign_id: (test_id, split) for test_id, split in sorted(splits, key=lambda one: one[1].units)}
     return list(largest.values())
 
 
@@ -149,10 +158,12 @@ async def _of_holdout(
     buyers = await store.buyers(
         campaign_id=row.campaign_id, merchant_id=row.merchant_id, start=row.started_at, end=until
     )
+    trial = held_out_trial(users, buyers, Holdout(seed=row.seed, fraction=row.fraction), at=row.started_at)
     return Split(
         campaign_id=row.campaign_id,
         treatment=f"users of {row.test_key} with those it held out, by what they bought at the merchant",
-        segments=tuple(_counted(users, Holdout(seed=row.seed, fraction=row.fraction), buyers)),
+        segments=tuple(_counted(trial)),
+        trial=trial,
     )
 
 
@@ -160,17 +171,12 @@ def _is_for(targets: Targets, row: HoldoutRow, user: UserRow) -> bool:
     return row.targeting is None or targets(row.targeting, user)
 
 
-def _counted(users: Iterable[UserRow], holdout: Holdout, buyers: set[int]) -> Iterable[Arms]:
+def _counted(trial: Trial) -> Iterator[Arms]:
     """Yield each segment's users, held out or not, and how many of each bought."""
-    counts: defaultdict[str, dict[bool, list[int]]] = defaultdict(lambda: {True: [0, 0], False: [0, 0]})
-    for user in users:
-        cell = counts[user.segment or ""][holdout.holds(user.external_id)]
-        cell[0] += user.id in buyers
-        cell[1] += 1
-    for segment, cells in sorted(counts.items()):
-        yield Arms(segment=segment, treated=_summary(cells, False), control=_summary(cells, True))
-
-
-def _summary(cells: Mapping[bool, Sequence[int]], held_out: bool) -> ProportionSummary:
-    converted, exposed = cells[held_out]
-    return ProportionSummary(converted=converted, exposed=exposed)
+    for segment, counts in by_segment(trial):
+        done, treated, alone, control = counts.tolist()
+        yield Arms(
+            segment=segment,
+            treated=ProportionSummary(converted=done, exposed=treated),
+            control=ProportionSummary(converted=alone, exposed=control),
+        )

@@ -13,6 +13,7 @@ class ArmRow:
     """Units of a segment in a campaign's test: of its control, and of all its other variants together."""
 
     campaign_id: int
+    test_id: int
     test_key: str
     segment: str
     treated: int
@@ -35,6 +36,18 @@ class HoldoutRow:
     ended_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitRow:
+    """A unit of a test whose time is over: `propensity` is the chance with which it was not given the control."""
+
+    user_id: int
+    segment: str
+    treated: bool
+    converted: bool
+    first_exposed_at: datetime
+    propensity: float
+
+
 class ExperimentStore:
     """Reads them."""
 
@@ -44,6 +57,10 @@ class ExperimentStore:
     async def arms(self, since: datetime) -> list[ArmRow]:
         """Return the arms of campaigns' tests with fixed shares that ran since a time, judged by conversion."""
         return [ArmRow(**dict(row)) for row in await self._database.fetch(ARMS, since)]
+
+    async def units(self, test_id: int, end: datetime) -> list[UnitRow]:
+        """Return a test's units, exposed to one variant alone, whose metric's time was over by the end."""
+        return [UnitRow(**dict(row)) for row in await self._database.fetch(UNITS, test_id, end)]
 
     async def holdouts(self, since: datetime) -> list[HoldoutRow]:
         """Return the campaigns' tests that hold users out and ran since a time, the latest of a campaign first."""
@@ -60,7 +77,7 @@ class ExperimentStore:
 
 
 ARMS = """
-SELECT t.campaign_id, t.key AS test_key, s.segment,
+SELECT t.campaign_id, t.id AS test_id, t.key AS test_key, s.segment,
        coalesce(sum(s.exposed) FILTER (WHERE NOT v.is_control), 0)::bigint AS treated,
        coalesce(sum(s.converted) FILTER (WHERE NOT v.is_control), 0)::bigint AS treated_converted,
        coalesce(sum(s.exposed) FILTER (WHERE v.is_control), 0)::bigint AS control,
@@ -73,6 +90,18 @@ WHERE t.campaign_id IS NOT NULL AND t.allocation_policy = 'FIXED' AND t.started_
   AND coalesce(t.ended_at, 'infinity') > $1
 GROUP BY t.id, s.segment
 ORDER BY t.id, s.segment
+"""
+UNITS = """
+SELECT u.user_id, u.segment, NOT v.is_control AS treated, u.value > 0 AS converted, a.first_exposed_at,
+       1 - coalesce((l.probabilities ->> c.position)::float8, c.weight) AS propensity
+FROM ab_test_metric m
+JOIN unit_metric u ON u.test_id = m.test_id AND u.metric_id = m.id AND u.multiple = 0
+JOIN ab_test_assignment a ON a.test_id = u.test_id AND a.user_id = u.user_id
+JOIN ab_test_variant v ON v.id = u.variant_id
+JOIN ab_test_variant c ON c.test_id = u.test_id AND c.is_control
+LEFT JOIN allocation l ON l.test_id = u.test_id AND l.policy_version = a.policy_version
+WHERE m.test_id = $1 AND m.position = 0 AND a.first_exposed_at + make_interval(hours => m.window_hours) <= $2
+ORDER BY u.user_id
 """
 HOLDOUTS = """
 SELECT t.campaign_id, c.merchant_id, t.key AS test_key, t.seed || '-holdout' AS seed, t.holdout AS fraction,

@@ -8,6 +8,14 @@ from typing import Any
 
 from app.store.database import Database, Record
 from app.store.models.codes import Evidence, ModelKind
+from engine.effects import IntervalEstimate
+
+EFFECT = "effect"
+"""What a refusal is of that says nothing of what a campaign changes; one of its segments names nothing."""
+NO_CONTROL = (
+    "What sending changes is not known: chance left nobody out. Start a test of the campaign with a holdout, or with a"
+    " control, and train again."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +97,23 @@ class AffinityRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRow:
-    """How likely a user is to convert by a campaign, and how much because of it; None without a randomised holdout."""
+    """How likely a user is to convert by a campaign, and how much because of it; None where chance left nobody out."""
 
     user_id: int
     campaign_id: int
     rank: int
     probability: float
-    effect: float | None
+    effect: IntervalEstimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectRow:
+    """What a campaign changes on average, a difference of conversion rates; and what that rests on, by name."""
+
+    campaign_id: int
+    effect: IntervalEstimate
+    evidence: Mapping[str, Any]
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +150,16 @@ class LearnedStore:
         rows = await self._database.fetch(REFUSALS, kind.value, list(campaign_ids))
         return {row["campaign_id"]: row["reason"] for row in rows}
 
+    async def effect_refusals(self, campaign_ids: Iterable[int]) -> dict[int, str]:
+        """Return why it is not known what these campaigns change, in words; nothing before a model is trained."""
+        rows = await self._database.fetch(EFFECT_REFUSALS, list(campaign_ids), EFFECT)
+        return {row["campaign_id"]: row["reason"] or NO_CONTROL for row in rows}
+
+    async def effects(self, campaign_ids: Sequence[int]) -> dict[int, EffectRow]:
+        """Return what these campaigns change on average, where chance left some users out."""
+        rows = await self._database.fetch(EFFECTS, list(campaign_ids))
+        return {row["campaign_id"]: _effect(row) for row in rows}
+
     async def send_times(self, user_ids: Iterable[int], segments: Iterable[str]) -> SendTimeRows:
         """Return the rows of these users and segments, and everyone's."""
         rows = [_send_time(row) for row in await self._database.fetch(SEND_TIMES, list(user_ids), list(segments))]
@@ -156,7 +184,7 @@ class LearnedStore:
         """Return how these users are expected to respond, by campaign."""
         found: dict[int, dict[int, ResponseRow]] = {}
         for row in await self._database.fetch(RESPONSES, list(user_ids)):
-            found.setdefault(row["user_id"], {})[row["campaign_id"]] = ResponseRow(**dict(row))
+            found.setdefault(row["user_id"], {})[row["campaign_id"]] = _response(row)
         return found
 
     async def segment_ranks(self, campaign_ids: Sequence[int] | None = None) -> dict[int, list[SegmentRankRow]]:
@@ -182,6 +210,29 @@ def _affinity(row: Record) -> AffinityRow:
     return AffinityRow(**values)
 
 
+def _response(row: Record) -> ResponseRow:
+    return ResponseRow(
+        user_id=row["user_id"],
+        campaign_id=row["campaign_id"],
+        rank=row["rank"],
+        probability=row["probability"],
+        effect=None if row["effect"] is None else _interval(row),
+    )
+
+
+def _effect(row: Record) -> EffectRow:
+    return EffectRow(
+        campaign_id=row["campaign_id"],
+        effect=_interval(row),
+        evidence=row["evidence"],
+        created_at=row["created_at"],
+    )
+
+
+def _interval(row: Record) -> IntervalEstimate:
+    return IntervalEstimate(point=row["effect"], low=row["low"], high=row["high"])
+
+
 def _segment_rank(row: Record) -> SegmentRankRow:
     values: dict[str, Any] = {**row, "reasons": tuple(row["reasons"])}
     return SegmentRankRow(**values)
@@ -201,8 +252,18 @@ ORDER BY c.campaign_id
 """
 REFUSALS = """
 SELECT r.campaign_id, r.reason
-FROM trained_model m, jsonb_to_recordset(m.refusals) AS r (campaign_id bigint, reason text)
-WHERE m.active AND m.kind = $1 AND r.campaign_id = ANY ($2::bigint[])
+FROM trained_model m, jsonb_to_recordset(m.refusals) AS r (campaign_id bigint, reason text, of text)
+WHERE m.active AND m.kind = $1 AND r.campaign_id = ANY ($2::bigint[]) AND r.of IS NULL
+"""
+EFFECT_REFUSALS = """
+SELECT c.id AS campaign_id, r.reason
+FROM trained_model m CROSS JOIN unnest($1::bigint[]) AS c (id)
+LEFT JOIN LATERAL (
+    SELECT reason FROM jsonb_to_recordset(m.refusals) AS r (campaign_id bigint, reason text, of text)
+    WHERE r.campaign_id = c.id AND r.of = $2 LIMIT 1
+) r ON true
+WHERE m.active AND m.kind = 'RESPONSE'
+  AND NOT EXISTS (SELECT FROM campaign_effect e WHERE e.model_id = m.id AND e.user_id IS NULL AND e.campaign_id = c.id)
 """
 _SEND_TIME_COLUMNS = """
 p.user_id, p.segment, p.hour, p.day_of_week, p.sends, p.open_probability, p.low, p.high, p.by_hour, p.evidence,
@@ -228,9 +289,17 @@ WHERE m.active AND m.kind = 'AFFINITY' AND a.user_id IS NULL AND a.rank <= $2
 ORDER BY 1, 3
 """
 RESPONSES = """
-SELECT r.user_id, r.campaign_id, r.rank, r.probability, r.effect
+SELECT r.user_id, r.campaign_id, r.rank, r.probability, coalesce(e.effect, a.effect) AS effect,
+       coalesce(e.low, a.low) AS low, coalesce(e.high, a.high) AS high
 FROM trained_model m JOIN campaign_response r ON r.model_id = m.id
+LEFT JOIN campaign_effect e ON e.model_id = m.id AND e.user_id = r.user_id AND e.campaign_id = r.campaign_id
+LEFT JOIN campaign_effect a ON a.model_id = m.id AND a.user_id IS NULL AND a.campaign_id = r.campaign_id
 WHERE m.active AND m.kind = 'RESPONSE' AND r.user_id = ANY ($1::bigint[])
+"""
+EFFECTS = """
+SELECT a.campaign_id, a.effect, a.low, a.high, a.evidence, a.created_at
+FROM trained_model m JOIN campaign_effect a ON a.model_id = m.id
+WHERE m.active AND m.kind = 'RESPONSE' AND a.user_id IS NULL AND a.campaign_id = ANY ($1::bigint[])
 """
 SEGMENT_RANKS = """
 SELECT s.campaign_id, s.segment, s.rank, s.expected_lift, s.low, s.high, s.reasons, s.created_at

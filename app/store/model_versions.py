@@ -23,7 +23,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         *("evidence", "reason", "created_at"),
     ),
     "merchant_affinity": ("user_id", "merchant_id", "rank", "score", "reasons"),
-    "campaign_response": ("user_id", "campaign_id", "rank", "probability", "effect"),
+    "campaign_response": ("user_id", "campaign_id", "rank", "probability"),
+    "campaign_effect": ("user_id", "campaign_id", "effect", "low", "high", "evidence", "created_at"),
     "segment_rank": (*("campaign_id", "segment", "rank", "expected_lift", "low", "high", "reasons", "created_at"),),
 }
 """The columns of predictions that a training writes, beside the version they belong to."""

@@ -13,7 +13,7 @@ from app.optimizer.recommending import RecommendedOffer
 from app.optimizer.timing import SendTime
 from app.store.abtest_rows import TestDefinition
 from app.store.campaigns import CampaignRow, UserRow
-from app.store.learned import OfferCurveRow, SegmentRankRow
+from app.store.learned import EffectRow, OfferCurveRow, SegmentRankRow
 from app.store.models.codes import ModelKind
 from app.store.recommendations import RecommendationRow
 from graph.campaigns.inputs import First
@@ -100,6 +100,20 @@ async def offer_refusals(context: Context, campaigns: Sequence[CampaignRow]) -> 
 async def segment_refusals(context: Context, campaigns: Sequence[CampaignRow]) -> list[str | None]:
     """Load why campaigns' segments are not ranked."""
     found = await context.services.learned.refusals(ModelKind.RESPONSE, ids(campaigns))
+    return [found.get(campaign.id) for campaign in campaigns]
+
+
+@loads(Campaign, "sending_effect")
+async def sending_effects(context: Context, campaigns: Sequence[CampaignRow]) -> list[EffectRow | None]:
+    """Load what sending campaigns changes."""
+    found = await context.services.learned.effects(ids(campaigns))
+    return [found.get(campaign.id) for campaign in campaigns]
+
+
+@loads(Campaign, "sending_effect_refusal")
+async def sending_effect_refusals(context: Context, campaigns: Sequence[CampaignRow]) -> list[str | None]:
+    """Load why it is not known what sending campaigns changes."""
+    found = await context.services.learned.effect_refusals(ids(campaigns))
     return [found.get(campaign.id) for campaign in campaigns]
 
 

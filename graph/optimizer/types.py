@@ -68,6 +68,11 @@ class RecommendedCampaign:
     rank: int = reading("Place by score, 1 is best.")
     distance_km: float | None = reading("From the user to the merchant, kilometres; null where a place is not known.")
     evidence: Evidence = reading("USER where the model knows the user's taste for the merchant, else GLOBAL.")
+    expected_effect: IntervalEstimate | None = reading(
+        "What sending it adds to the chance that the user converts, a fraction with its 95 % interval; null where "
+        "chance left no users out, and for offers beyond the 20 the model ranks for the user.",
+        lambda row: row.effect,
+    )
     reasons: list[str] = reading("In words, the weightiest first.", lambda row: list(row.reasons))
 
 
@@ -107,6 +112,25 @@ class SegmentRank:
         "What is sent adds this to the conversion rate, a fraction with its 95 % interval.", rows.expected_lift
     )
     reasons: list[str] = reading("In words.", lambda row: list(row.reasons))
+
+
+@strawberry.type(description="What sending a campaign changes, from users of which chance left some out.")
+class CampaignEffect:
+    """The row is an `app.store.learned.EffectRow`."""
+
+    average: IntervalEstimate = reading(
+        "What it adds to the conversion rate, a fraction with its 95 % interval.", lambda row: row.effect
+    )
+    told_apart: bool = reading(
+        "Whether users' own effects differ as predicted, on users not learned from; if not, all get the average.",
+        lambda row: row.evidence["told_apart"],
+    )
+    compared: str = reading("Whom it compares, in words.", lambda row: row.evidence["compared"])
+    treated: BigInt = reading("Users sent to, a count.", lambda row: row.evidence["treated"])
+    control: BigInt = reading("Users left out, a count.", lambda row: row.evidence["control"])
+    reasons: list[str] = reading("In words.", lambda row: list(row.evidence["reasons"]))
+    evidence: JSON = reading("The figures it rests on, by name.")
+    created_at: datetime = reading("When the model found it, UTC.")
 
 
 @strawberry.type(description="A piece of advice, from what was seen.")
@@ -197,5 +221,16 @@ _of_campaign(
     "segment_refusal",
     str | None,
     "Why segments are not ranked, in words; null where they are, and where chance divided no users.",
+)
+_of_campaign(
+    "sending_effect",
+    CampaignEffect | None,
+    "What sending it changes, where a test of the campaign held users out by chance, or has a control; `compared` says "
+    "which. Null before the first training, and where `sendingEffectRefusal` says why.",
+)
+_of_campaign(
+    "sending_effect_refusal",
+    str | None,
+    "Why there is no `sendingEffect`, in words; null where there is one, or no model.",
 )
 _of_campaign("recommendations", list[Recommendation], "What is advised for the campaign, newest first.", 10)

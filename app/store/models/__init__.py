@@ -8,6 +8,7 @@ from app.store.models.access import ApiKey, AuditEntry
 from app.store.models.catalogue import Campaign, Merchant, User
 from app.store.models.jobs import ImportRun, Job
 from app.store.models.learning import (
+    CampaignEffect,
     CampaignResponse,
     MerchantAffinity,
     OfferCurve,
@@ -26,6 +27,7 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Campaign",
+    "CampaignEffect",
     "CampaignResponse",
     "ImportRun",
     "Job",

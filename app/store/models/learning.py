@@ -115,10 +115,9 @@ class MerchantAffinity(Model):
 
 
 class CampaignResponse(Model):
-    """How likely a user is to convert by a campaign that was live at the training, and how much because of it.
+    """How likely a user is to convert by a campaign that was live at the training.
 
-    `probability` and `effect` are fractions; effect, the difference that sending makes, is null without a randomised
-    holdout. The model is of kind RESPONSE.
+    `probability` is a fraction. The model is of kind RESPONSE.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -127,13 +126,36 @@ class CampaignResponse(Model):
     model = fields.ForeignKeyField("winnow.TrainedModel", related_name="campaign_responses", db_constraint=False)
     rank = fields.SmallIntField()
     probability = fields.FloatField()
-    effect = fields.FloatField(null=True)
 
     class Meta:
         """Table name; a version ranks a user's campaigns once, best first."""
 
         table = "campaign_response"
         unique_together = (("model", "user", "rank"),)
+
+
+class CampaignEffect(Model):
+    """What a campaign changes in a user, where chance decided who was left out; a row without user is the average.
+
+    `effect`, `low` and `high` are differences of conversion rates, fractions; `evidence`, of the average alone, says
+    what was compared and how far users are told apart. The model is of kind RESPONSE.
+    """
+
+    id = fields.BigIntField(primary_key=True)
+    model = fields.ForeignKeyField("winnow.TrainedModel", related_name="campaign_effects", db_constraint=False)
+    campaign = fields.ForeignKeyField("winnow.Campaign", related_name="campaign_effects", db_constraint=False)
+    user = fields.ForeignKeyField("winnow.User", related_name="campaign_effects", null=True, db_constraint=False)
+    effect = fields.FloatField()
+    low = fields.FloatField()
+    high = fields.FloatField()
+    evidence = fields.JSONField(null=True)
+    created_at = fields.DatetimeField(db_default=Now())
+
+    class Meta:
+        """Table name; a version knows a campaign's average once, and each user's effect."""
+
+        table = "campaign_effect"
+        unique_together = (("model", "user", "campaign"),)
 
 
 class SegmentRank(Model):

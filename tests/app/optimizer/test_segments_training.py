@@ -86,6 +86,45 @@ async def test_users_held_out_are_the_control_of_their_campaign(shop: Database) 
     assert sum(arms.treated.converted + arms.control.converted for arms in split.segments) == len(bought)
 
 
+async def test_and_each_of_them_is_a_unit_with_its_chance(shop: Database) -> None:
+    trial = (await splits_of(shop))[1].trial
+    assert trial is not None
+    assert len(trial) == USERS * 2 / 3
+    assert set(trial.propensity.tolist()) == {0.7}
+    assert set(trial.at.tolist()) == {round(START.timestamp() * 1e6)}
+    holdout = Holdout(seed="seed-7-holdout", fraction=0.3)
+    first = trial.user_ids.tolist()[0]
+    assert trial.treated[0] == (not holdout.holds(f"user-{first}"))
+    some = trial.some(100, seed=1)
+    assert len(some) == len(some.segments) == 100
+    assert set(some.user_ids.tolist()) < set(trial.user_ids.tolist())
+
+
+async def test_units_of_a_test_are_those_whose_time_is_over(shop: Database) -> None:
+    await shop.execute(
+        "INSERT INTO ab_test_assignment (test_id, user_id, variant_id, assigned_at, first_exposed_at, probability,"
+        " policy_version) SELECT 2, u, 20 + u % 3, at, at, 0.5, 1 + u % 2 FROM generate_series(1, 6) u,"
+        " LATERAL (SELECT $1::timestamptz - make_interval(days => u) AS at) a",
+        NOW,
+    )
+    await shop.execute(
+        "INSERT INTO unit_metric (test_id, metric_id, user_id, variant_id, multiple, value, segment)"
+        " SELECT 2, 2, u, 20 + u % 3, (u = 6)::int, u % 2, 'new' FROM generate_series(1, 6) u"
+    )
+    await shop.execute(
+        "INSERT INTO allocation (test_id, policy_version, policy, floor, probabilities)"
+        " VALUES (2, 1, 'FIXED', 0, '[0.2, 0.4, 0.4]'), (2, 2, 'FIXED', 0, '[0.5, 0.3, 0.2]')"
+    )
+    units = await ExperimentStore(shop).units(2, NOW)
+    assert [unit.user_id for unit in units] == [3, 4, 5]  # 1 and 2 have days to come, 6 saw several variants
+    assert [unit.treated for unit in units] == [False, True, True]
+    assert [unit.converted for unit in units] == [True, False, True]
+    assert [unit.propensity for unit in units] == pytest.approx([0.5, 0.8, 0.5])
+    trial = (await splits_of(shop))[2].trial
+    assert trial is not None
+    assert trial.user_ids.tolist() == [3, 4, 5]
+
+
 async def test_elsewhere_the_largest_test_with_fixed_shares(shop: Database) -> None:
     split = (await splits_of(shop))[2]
     assert "wording" in split.treatment

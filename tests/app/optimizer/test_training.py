@@ -28,6 +28,7 @@ from app.store.access import AccessStore
 from app.store.database import Database
 from app.store.events import EventStore
 from app.store.jobs import JobStore
+from app.store.learned import LearnedStore
 from app.store.model_versions import TABLES
 from app.store.models.codes import JobStatus, ModelKind
 from app.store.queue import JobQueue
@@ -441,6 +442,36 @@ async def test_ranked_with_nothing_changed_it_is_as_it_was(shop: Shop) -> None:
     before = await shop.database.fetch(query)
     await shop.training.rank_campaigns(told=nobody)
     assert await shop.database.fetch(query) == before
+
+
+async def test_what_a_campaign_changes_is_kept_when_campaigns_are_ranked_anew(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.optimizer.segments.LEAST_HELD_OUT", 20)
+    monkeypatch.setattr("app.optimizer.effects.LEAST_ARM", 20)
+    await shop.database.execute(
+        "UPDATE app_user SET created_at = '2026-01-01';"
+        " INSERT INTO ab_test (id, key, name, seed, campaign_id, status, started_at, holdout) VALUES"
+        " (1, 'half', 'Half', 's', 1, 'RUNNING', '2026-02-01', 0.5), (2, 'few', 'Few', 's', 2, 'RUNNING',"
+        " '2026-04-09', 0.3)"
+    )
+    await shop.train(ModelKind.RESPONSE)
+    query = "SELECT campaign_id, user_id, effect, low, high, evidence FROM campaign_effect ORDER BY campaign_id"
+    rows = await shop.database.fetch(query)
+    assert [(row["campaign_id"], row["user_id"]) for row in rows] == [(1, None), (2, None)]
+    evidence = rows[0]["evidence"]
+    assert evidence["treated"] + evidence["control"] == USERS
+    assert evidence["compared"].startswith("users of half with those it held out")
+    assert all(row["low"] < row["effect"] < row["high"] for row in rows)
+    await shop.training.rank_campaigns(told=nobody)
+    assert await shop.database.fetch(query) == rows
+    assert (await LearnedStore(shop.database).responses([1]))[1][1].effect is not None
+
+
+async def test_where_chance_left_nobody_out_it_is_said(shop: Shop) -> None:
+    await shop.train(ModelKind.RESPONSE)
+    assert await shop.count("campaign_effect") == 0
+    assert "chance left nobody out" in (await LearnedStore(shop.database).effect_refusals([1]))[1]
 
 
 async def test_without_a_model_nothing_is_ranked(closed: Shop) -> None:

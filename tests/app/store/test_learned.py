@@ -11,6 +11,7 @@ from app.store import learned
 from app.store.database import Database
 from app.store.learned import LearnedStore, SendTimeRow, SendTimeRows
 from app.store.models.codes import Evidence, ModelKind
+from engine.effects import IntervalEstimate
 
 FILLING = [
     """
@@ -75,6 +76,39 @@ async def test_without_an_active_version_nothing_answers(store: LearnedStore, cl
     assert (rows.by_user, rows.by_segment, rows.everyone) == ({}, {}, None)
     assert await store.affinities([7], 3) == {}
     assert await store.responses([7]) == {}
+
+
+async def test_a_users_own_effect_comes_before_the_campaigns_average(
+    store: LearnedStore, clean_database: Database
+) -> None:
+    await clean_database.execute(
+        "INSERT INTO campaign_effect (model_id, user_id, campaign_id, effect, low, high, evidence)"
+        " SELECT id, u, 4, 0.1 * version + coalesce(u, 0), 0, 99,"
+        "        CASE WHEN u IS NULL THEN '{\"told_apart\": true}'::jsonb END"
+        " FROM trained_model, unnest(ARRAY[NULL, 7]) u WHERE kind = 'RESPONSE'"
+    )
+    found = await store.responses([7, 8])
+    assert found[7][4].effect == IntervalEstimate(point=pytest.approx(7.2), low=0, high=99)
+    assert found[8][4].effect == IntervalEstimate(point=pytest.approx(0.2), low=0, high=99)
+    assert found[7][5].effect is None
+    [average] = (await store.effects([4, 5])).values()
+    assert (average.campaign_id, average.effect.point) == (4, pytest.approx(0.2))
+    assert average.evidence == {"told_apart": True}
+
+
+async def test_why_an_effect_is_not_known_is_said(store: LearnedStore, clean_database: Database) -> None:
+    await clean_database.execute(
+        "UPDATE trained_model SET refusals ="
+        ' \'[{"campaign_id": 4, "reason": "Too few.", "of": "effect"}, {"campaign_id": 4, "reason": "Of segments."}]\''
+    )
+    await clean_database.execute(
+        "INSERT INTO campaign_effect (model_id, campaign_id, effect, low, high)"
+        " SELECT id, 6, 0, 0, 0 FROM trained_model WHERE kind = 'RESPONSE'"
+    )
+    assert await store.effect_refusals([4, 5, 6]) == {4: "Too few.", 5: learned.NO_CONTROL}
+    assert await store.refusals(ModelKind.RESPONSE, [4, 5]) == {4: "Of segments."}
+    await clean_database.execute("UPDATE trained_model SET active = false")
+    assert await store.effect_refusals([4, 5, 6]) == {}
 
 
 ASKED: dict[str, tuple[str, tuple[Any, ...], str]] = {

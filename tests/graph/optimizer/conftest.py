@@ -76,6 +76,14 @@ class Learned:
             user, campaign, model, rank, probability,
         )  # fmt: skip
 
+    async def effect(self, model: int, campaign: int, effect: float, *, user: int | None = None, **more: Any) -> None:
+        evidence = {"told_apart": False, "compared": "A with B", "treated": 900, "control": 100, "reasons": ["Why."]}
+        await self.database.execute(
+            "INSERT INTO campaign_effect (user_id, campaign_id, model_id, effect, low, high, evidence)"
+            " VALUES ($1, $2, $3, $4::float8, $4::float8 - 0.01, $4::float8 + 0.01, $5)",
+            user, campaign, model, effect, None if user else evidence | more,
+        )  # fmt: skip
+
     async def segment(self, model: int, campaign: int, segment: str, rank: int, lift: float = 0.02) -> None:
         await self.database.execute(
             "INSERT INTO segment_rank (campaign_id, model_id, segment, rank, expected_lift, low, high, reasons)"

@@ -74,6 +74,30 @@ async def test_segments_best_first(data, learned, shops) -> None:
     )
 
 
+EFFECT = """query Effect($key: ID!) { campaign(id: $key) {
+    sendingEffect { average { point low high } toldApart compared treated control reasons }
+    sendingEffectRefusal } }"""
+
+
+async def test_what_sending_changes_or_why_it_is_not_known(data, learned, shops) -> None:
+    nothing = {"sendingEffect": None, "sendingEffectRefusal": None}
+    assert (await data(EFFECT, key="of-a"))["campaign"] == nothing
+    refusals = [{"campaign_id": 2, "reason": "Too few.", "of": "effect"}]
+    await learned.effect(await learned.model("RESPONSE", refusals=refusals), 1, 0.03)
+    told = (await data(EFFECT, key="of-a"))["campaign"]
+    assert told["sendingEffectRefusal"] is None
+    assert told["sendingEffect"].pop("average") == pytest.approx({"point": 0.03, "low": 0.02, "high": 0.04})
+    assert told["sendingEffect"] == {
+        "toldApart": False,
+        "compared": "A with B",
+        "treated": 900,
+        "control": 100,
+        "reasons": ["Why."],
+    }
+    assert (await data(EFFECT, key="of-b"))["campaign"]["sendingEffectRefusal"] == "Too few."
+    assert "chance left nobody out" in (await data(EFFECT, key="of-c"))["campaign"]["sendingEffectRefusal"]
+
+
 async def test_activating_an_earlier_version_brings_its_rows_back(data, learned, shops, clean_database) -> None:
     first = await learned.model("OFFER", version=1, active=False)
     second = await learned.model("OFFER", version=2)
@@ -216,7 +240,8 @@ async def test_what_is_for_a_user_is_for_the_app_too(ask, learned, shops, role: 
 EVERYTHING = """{
     campaigns(first: 100) { nodes {
         offerRecommendation { amount campaign { key } curve { amount } } offerRefusal
-        segmentRanking { segment } recommendations { id campaign { key } test { key } } } }
+        segmentRanking { segment } sendingEffect { toldApart } sendingEffectRefusal
+        recommendations { id campaign { key } test { key } } } }
     recommendations(first: 100) { totalCount nodes { id campaign { key } test { key } } }
     models { id }
     user(id: "ann") {

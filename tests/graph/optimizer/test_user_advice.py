@@ -201,6 +201,22 @@ async def test_predicted_response_settles_between_offers_of_one_merchant(data, l
     assert found[0]["reasons"][-1] == "25.0% expected to convert"
 
 
+async def test_what_sending_adds_is_said_where_chance_left_users_out(data, learned, shops) -> None:
+    await learned.affinity(await learned.model("AFFINITY"), 1, {1: 0.5, 2: 0.4}, "visited before, and lately")
+    model = await learned.model("RESPONSE")
+    await learned.response(model, 1, 1, 0.25)
+    await learned.response(model, 1, 2, 0.2, rank=2)
+    await learned.effect(model, 1, 0.03)
+    await learned.effect(model, 1, 0.05, user=1)
+    effects = (
+        '{ user(id: "ann") { recommendedCampaigns { campaign { key } expectedEffect { point low high } reasons } } }'
+    )
+    first, second, *_ = (await data(effects))["user"]["recommendedCampaigns"]
+    assert first["expectedEffect"] == pytest.approx({"point": 0.05, "low": 0.04, "high": 0.06})
+    assert first["reasons"][-1] == "+5.0 points of that because it is sent (95 % +4.0 to +6.0)"
+    assert second["expectedEffect"] is None
+
+
 async def test_cold_start_before_training_goes_by_conversions_and_distance(data, shops, clean_database) -> None:
     await clean_database.execute(
         "INSERT INTO campaign_total (campaign_id, slot, delivered, converted) VALUES (2, 0, 600, 40), (2, 1, 400, 10),"
