@@ -1,8 +1,8 @@
 """Mutation testing: python scripts/mutate.py [--sample N] [--minutes M] [MODULE ...] changes one thing at a time and
 runs the tests that ought to notice; what they do not notice is printed.
 
-A change is a comparison, an operator, a constant, a condition or a call left out; in SQL a comparison, AND, an aggregate
-or a sign. Changes are made in a copy of the tree. Without a module: those that decide, and those that count.
+A change is a comparison, an operator, a constant, a condition or a call left out; in SQL a comparison, AND, an
+aggregate or a sign. Changes are made in a copy of the tree. Without a module: those that decide, and those that count.
 """
 
 import argparse
