@@ -23,10 +23,15 @@ from pathlib import Path
 
 import psutil
 
+from bench.claims import Claim, Row
 from bench.ingest import KEY, database_url
 
 ROOT = Path(__file__).parent.parent
 TEST = "checkout-button"
+BARE, OFREP, ASSIGN = "bare Starlette route", "OFREP, one flag", "assignUser"
+FLAG = Claim(name="one OpenFeature flag over HTTP", unit="requests/s", peer=BARE, promised=0.7, rate=True)
+ASSIGNED = Claim(name="assignUser over GraphQL, a core", unit="requests/s", limit=1_000.0, rate=True)
+CLAIMS = (FLAG, ASSIGNED)
 MUTATION = """mutation Assign($user: ID!, $expose: Boolean!) {
   assignUser(testId: "checkout-button", userId: $user, expose: $expose) {
     assignment { variant { key payload } probability policyVersion assignedAt } reason errors { code message }
@@ -224,9 +229,9 @@ def run(url: str, options: argparse.Namespace) -> dict[str, list[Measured]]:
         print(f"the answer: {answer}")
         with bare(answer) as (bare_port, bare_server):
             runs = {
-                "bare Starlette route": (bare_port, bare_server.pid, "ofrep"),
-                "OFREP, one flag": (port, server.pid, "ofrep"),
-                "assignUser": (port, server.pid, "assign"),
+                BARE: (bare_port, bare_server.pid, "ofrep"),
+                OFREP: (port, server.pid, "ofrep"),
+                ASSIGN: (port, server.pid, "assign"),
                 "assignUser, exposing": (port, server.pid, "assign-exposed"),
             }
             for number in range(-1, options.rounds):
@@ -246,11 +251,19 @@ def report(found: dict[str, list[Measured]], options: argparse.Namespace) -> Non
         rate = statistics.median(one.rate for one in runs)
         each = statistics.median(one.cpu_seconds_each for one in runs)
         print(f"  {name:<22} {rate:>9,.0f} requests/s   {1 / each:>9,.0f} a second of server CPU")
-    pairs = list(zip(found["OFREP, one flag"], found["bare Starlette route"], strict=True))
+    pairs = list(zip(found[OFREP], found[BARE], strict=True))
     rates = [ofrep.rate / peer.rate for ofrep, peer in pairs]
     costs = [peer.cpu_seconds_each / ofrep.cpu_seconds_each for ofrep, peer in pairs]
     print(f"  OFREP to bare route: {statistics.median(rates):.2f} of the requests a second", end=" ")
     print(f"(rounds: {', '.join(f'{one:.2f}' for one in rates)}); by server CPU {statistics.median(costs):.2f}")
+
+
+def speed() -> list[Row]:
+    """Measure with short rounds, and return the table's rows."""
+    with database_url() as url:
+        found = run(url, argparse.Namespace(rounds=3, seconds=1.5, connections=32))
+    rates = [(ours.rate, theirs.rate) for ours, theirs in zip(found[OFREP], found[BARE], strict=True)]
+    return [FLAG.rounds(rates), ASSIGNED.within(1 / statistics.median(one.cpu_seconds_each for one in found[ASSIGN]))]
 
 
 def main() -> None:

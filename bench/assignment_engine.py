@@ -10,13 +10,13 @@ import subprocess
 import sys
 import timeit
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from bench.claims import Claim, Row, table
 from engine.assignment.allocation import assign, variant_of_unit, variants_of_units
 from engine.bandits.linear import LinearTotals, contextual_probabilities, fit
 from engine.bandits.policy import ArmTotals, allocate, allocate_many
@@ -28,6 +28,21 @@ UV = Path(sys.prefix) / "bin" / "uv"
 SEED = "welcome-offer"
 REPEATS = 7
 ROUNDS = 3
+CALLS = {"choose": "choosing a variant", "run": "a whole decision"}
+KINDS = ("numbered", "random")
+CHOSEN = {
+    (call, kind): Claim(name=f"{what}, {kind} ids", unit="µs", peer="GrowthBook's Python SDK", promised=5.0)
+    for call, what in CALLS.items()
+    for kind in KINDS
+}
+MILLION = {kind: Claim(name=f"1,000,000 {kind} ids at once", unit="million/s", limit=3.0, rate=True) for kind in KINDS}
+LEARNT = {
+    "update": Claim(name="a Thompson update by one event, 10 arms", unit="µs", peer="MABWiser", promised=10.0),
+    "step": Claim(name="the same, and choosing an arm", unit="µs", peer="MABWiser", promised=10.0),
+}
+SHARES = Claim(name="shares of 1,000 bandits of 10 arms", unit="ms", limit=300.0)
+BESIDE_GROWTHBOOK = (*CHOSEN.values(), *MILLION.values())
+CLAIMS = (*BESIDE_GROWTHBOOK, *LEARNT.values(), SHARES)
 
 GROWTHBOOK = """
 import importlib.metadata, json, sys, timeit
@@ -85,23 +100,23 @@ def unit_ids() -> dict[str, list[str]]:
     """Return ids never seen before by either side: numbered ones in random order, and random ones."""
     generator = random.Random(1)
     numbered = [f"user-{number:06d}" for number in generator.sample(range(1_000_000), 40_000)]
-    return {"numbered": numbered, "uuid": [str(uuid.UUID(int=generator.getrandbits(128))) for _ in range(20_000)]}
+    return {"numbered": numbered, "random": [str(uuid.UUID(int=generator.getrandbits(128))) for _ in range(20_000)]}
 
 
-def assignment(table: Table) -> None:
+def assignment() -> Iterator[Row]:
+    """Yield how fast variants are chosen, beside GrowthBook's SDK in turn."""
     ids = unit_ids()
     one = variant_of_unit([0.5, 0.5], seed=SEED)
     rounds = [assignment_round(ids, one) for _ in range(ROUNDS)]
-    name = f"GrowthBook SDK {rounds[0][1]['version']}"
     for index, (kind, units) in enumerate(ids.items()):
         assert [one(unit) for unit in units] == rounds[0][1]["variants"][index], "both assign alike"
-        for call, what, their_name in (("choose", "hash and choose", name), ("run", "whole decision", f"{name} run()")):
+        for call in CALLS:
             ours, theirs = (min(side[call][index] for side in sides) for sides in zip(*rounds, strict=True))
-            compare(table, f"{what}, {kind} ids", ours, their_name, theirs, "5 (aim 10)")
+            yield CHOSEN[call, kind].measured((ours * 1e6, theirs * 1e6))
     for kind, units in ids.items():
         many = (units * (1_000_000 // len(units) + 1))[:1_000_000]
         spent = best(lambda many=many: variants_of_units(many, [0.5, 0.5], seed=SEED))
-        limit(table, f"1,000,000 {kind} ids at once", f"{len(many) / spent / 1e6:.1f} million/s", "3 million/s")
+        yield MILLION[kind].within(len(many) / spent / 1e6)
 
 
 def assignment_round(ids: dict[str, list[str]], one: Callable[[str], int | None]) -> tuple[dict, dict]:
@@ -114,27 +129,37 @@ def assignment_round(ids: dict[str, list[str]], one: Callable[[str], int | None]
     return ours, peer("growthbook", GROWTHBOOK, given=[SEED, list(ids.values())])
 
 
-def bandits(table: Table) -> None:
+def bandits() -> Iterator[Row]:
+    """Yield how fast bandits learn and share out, beside MABWiser in turn."""
     policy, rng = BetaThompson(), np.random.default_rng(1)
     totals = ArmTotals(pulls=np.full(10, 20.0), rewards=np.full(10, 10.0), squared_rewards=np.full(10, 10.0))
     rounds = [(events(policy, totals, rng), peer("mabwiser", MABWISER)) for _ in range(ROUNDS)]
-    name = f"MABWiser {rounds[0][1]['version']}"
-    for call, what in (("update", "one-event Thompson update, 10 arms"), ("step", "the same, then choose an arm")):
+    for call, claim in LEARNT.items():
         ours, theirs = (min(side[call] for side in sides) for sides in zip(*rounds, strict=True))
-        compare(table, what, ours, name, theirs, "10")
+        yield claim.measured((ours * 1e6, theirs * 1e6))
+
+
+def shares() -> Iterator[Row]:
+    """Yield how long shares take to work out."""
+    policy, rng = BetaThompson(), np.random.default_rng(1)
     pulls = rng.integers(500, 5_000, (1_000, 10)).astype(np.float64)
     rewards = rng.binomial(pulls.astype(int), 0.05).astype(np.float64)
     many = ArmTotals(pulls=pulls, rewards=rewards, squared_rewards=rewards)
-    one = ArmTotals(pulls=pulls[0], rewards=rewards[0], squared_rewards=rewards[0])
-    limit(table, "allocate 1,000 bandits of 10 arms", milliseconds(best(lambda: allocate_many(policy, many))), "300 ms")
-    limit(table, "allocate one bandit of 10 arms", milliseconds(best(lambda: allocate(policy, one), number=20)), "")
+    yield SHARES.within(best(lambda: allocate_many(policy, many)) * 1e3)
+
+
+def alone() -> None:
+    """Print what else takes how long: nothing is claimed of it."""
+    policy, rng = BetaThompson(), np.random.default_rng(1)
+    pulls = rng.integers(500, 5_000, 10).astype(np.float64)
+    one = ArmTotals(pulls=pulls, rewards=np.floor(pulls / 20), squared_rewards=np.floor(pulls / 20))
+    print(f"shares of one bandit of 10 arms: {best(lambda: allocate(policy, one), number=20) * 1e3:.2f} ms")
     contexts = np.column_stack([np.ones(1_000), rng.normal(size=(1_000, 7))])
     arms = np.arange(1_000) % 5
     posterior = fit(LinearTotals.from_units(contexts, arms, rewards=rng.normal(size=1_000), count=5))
-    spent = best(lambda: contextual_probabilities(posterior, contexts[:1]), number=20)
-    limit(table, "contextual probabilities, one context, 5 arms", milliseconds(spent), "")
-    spent = best(lambda: contextual_probabilities(posterior, contexts))
-    limit(table, "contextual probabilities, 1,000 contexts, 5 arms", milliseconds(spent), "")
+    for count, number in ((1, 20), (1_000, 1)):
+        spent = best(lambda count=count: contextual_probabilities(posterior, contexts[:count]), number=number)
+        print(f"contextual probabilities of 5 arms, contexts {count:,}: {spent * 1e3:.2f} ms")
 
 
 def events(policy: BetaThompson, totals: ArmTotals, rng: np.random.Generator) -> dict[str, float]:
@@ -144,32 +169,21 @@ def events(policy: BetaThompson, totals: ArmTotals, rng: np.random.Generator) ->
     }
 
 
-def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.2f} ms"
-
-
-def compare(table: Table, what: str, ours: float, name: str, theirs: float, promised: str) -> None:
-    table.add_row(
-        what,
-        f"{ours * 1e6:.2f} µs",
-        f"{name}: {theirs * 1e6:.2f} µs",
-        f"{theirs / ours:.1f} times",
-        f"{promised} times",
-    )
-
-
-def limit(table: Table, what: str, ours: str, promised: str) -> None:
-    table.add_row(what, ours, "", "", promised)
+def speed() -> list[Row]:
+    """Measure, and return the table's rows; those of a peer that cannot be installed say so."""
+    rows: list[Row] = []
+    for claims, measure in ((BESIDE_GROWTHBOOK, assignment), (tuple(LEARNT.values()), bandits)):
+        try:
+            rows += measure()
+        except subprocess.CalledProcessError as failure:
+            rows += [claim.unmeasured(f"the peer could not be installed or run: {failure}") for claim in claims]
+    return [*rows, *shares()]
 
 
 def main() -> None:
-    """Print one table: what was measured, the peer beside it, the ratio, and what is promised."""
-    table = Table(title="Assignment and bandits")
-    for heading in ("what", "Winnow", "peer", "ratio", "promised"):
-        table.add_column(heading)
-    assignment(table)
-    bandits(table)
-    Console(width=150).print(table)
+    """Print one table: what was measured, the peer or limit beside it, the ratio, and what is promised."""
+    Console(width=150).print(table(speed(), title="Assignment and bandits"))
+    alone()
 
 
 if __name__ == "__main__":

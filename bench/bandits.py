@@ -17,8 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import contextual
+from bench.claims import Claim, Row
 
 LIMIT_SECONDS = 60.0
+STEP = Claim(name="a step of 10,000 bandits, one worker", unit="s", limit=LIMIT_SECONDS)
+CLAIMS = (STEP,)
 FILLING = (
     """
     INSERT INTO ab_test (key, name, status, allocation_policy, floor, reallocate_every_minutes, seed, started_at)
@@ -81,7 +84,14 @@ def main() -> None:
         contextual.run(url, options)
 
 
-async def run(url: str, options: argparse.Namespace) -> None:
+def speed() -> list[Row]:
+    """Measure one step of all, and return the table's rows."""
+    with address(None) as url:
+        median = asyncio.run(run(url, argparse.Namespace(tests=10_000, variants=4, open=40, rounds=1)))
+    return [STEP.within(median)]
+
+
+async def run(url: str, options: argparse.Namespace) -> float:
     from app.abtests.reallocating import Reallocating
     from app.auth.auditing import Audit
     from app.runtime.clock import SystemClock
@@ -117,6 +127,7 @@ async def run(url: str, options: argparse.Namespace) -> None:
     )
     await broadcast.close()
     await database.close()
+    return median
 
 
 async def step(database, reallocating, tests: int) -> float:

@@ -23,9 +23,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.claims import Claim, Row
+
 ROOT = Path(__file__).parent.parent
 KEY = "wnw_" + "b" * 40
 DAYS = 100
+PORT = 8124
 LAST = datetime(2026, 9, 9, tzinfo=UTC)
 FIRST = LAST - timedelta(days=DAYS)
 MEASURES = (
@@ -102,6 +105,9 @@ OVER_HTTP = {
         WHOLE % f"topCampaigns(window: $window) {{ rank value campaign {{ name metrics {{ {METRICS} }} }} }}",
     ),
 }
+CLAIMS = tuple(
+    Claim(name=f"analytics: {name}", unit="ms", limit=float(limit)) for name, (limit, _query) in OVER_HTTP.items()
+)
 RAGGED = (FIRST + timedelta(days=50, minutes=17), LAST - timedelta(hours=5, minutes=43))
 
 
@@ -112,7 +118,7 @@ def main() -> None:
     parser.add_argument("--merchants", type=int, default=500)
     parser.add_argument("--slots", type=int, default=1, help="rows a total is spread over, 1 to 8")
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--port", type=int, default=8124)
+    parser.add_argument("--port", type=int, default=PORT)
     options = parser.parse_args()
     with database_url() as url:
         asyncio.run(run(url, options))
@@ -139,6 +145,30 @@ async def run(url: str, options: argparse.Namespace) -> None:
         for name, (limit, query) in OVER_HTTP.items():
             ragged = {"from": RAGGED[0].isoformat(), "to": RAGGED[1].isoformat()}
             await report(f"{name}, ragged 50 days", questions(connection, query, window=ragged), options, limit=limit)
+
+
+def speed() -> list[Row]:
+    """Measure over HTTP only, and return the table's rows."""
+    with database_url() as url:
+        return asyncio.run(
+            asked_over_http(url, argparse.Namespace(campaigns=10_000, merchants=500, slots=1, rounds=15))
+        )
+
+
+async def asked_over_http(url: str, options: argparse.Namespace) -> list[Row]:
+    from app.store.database import Database
+
+    database = await Database.open(url)
+    await database.migrate()
+    if not await database.fetchval("SELECT EXISTS (SELECT FROM campaign_hour)"):
+        await fill(database, options)
+    await database.close()
+    with server(url, PORT):
+        connection = await connect(PORT)
+        return [
+            claim.within(await report(name, questions(connection, query, window=None), options))
+            for claim, (name, (_limit, query)) in zip(CLAIMS, OVER_HTTP.items(), strict=True)
+        ]
 
 
 async def fill(database, options: argparse.Namespace) -> None:
@@ -197,8 +227,8 @@ def use_cases(database) -> dict[str, Callable[[int], Awaitable[object]]]:
 
 async def report(
     name: str, ask: Callable[[int], Awaitable[object]], options: argparse.Namespace, *, limit: int | None = None
-) -> None:
-    """Ask about one campaign after another, and print the median time."""
+) -> float:
+    """Ask about one campaign after another; print and return the median time."""
     times = []
     for n in range(options.rounds + 6):
         start = time.perf_counter()
@@ -208,6 +238,7 @@ async def report(
     median, worst = (1000 * choose(times[6:]) for choose in (statistics.median, max))
     compared = "" if limit is None else f"   limit {limit} ms: {limit / median:.0f} times"
     print(f"  {name:<45} {median:>8.1f} ms   worst {worst:>7.1f} ms{compared}", flush=True)
+    return median
 
 
 # ------------------------------------------------------------------------------------------------ over HTTP

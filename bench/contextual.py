@@ -20,11 +20,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from bench.assign import ROOT, Sender, ask, cpu_seconds, winnow
+from bench.claims import Claim, Row
 from bench.ingest import KEY, database_url
 
 TESTS = ("contextual", "plain", "fixed")
 POLICIES = {"contextual": "CONTEXTUAL_THOMPSON", "plain": "THOMPSON", "fixed": "FIXED"}
 LIMIT = 0.6
+FLAG = Claim(
+    name="a contextual bandit's flag over HTTP", unit="requests/s", peer="a plain bandit's", promised=LIMIT, rate=True
+)
+CLAIMS = (FLAG,)
 PLANS = ("free", "team", "pro", "enterprise")
 CREATE = "mutation ($input: CreateTestInput!) { createTest(input: $input) { errors { message } } }"
 START = "mutation ($id: ID!, $at: DateTime) { startTest(id: $id, at: $at) { errors { message } } }"
@@ -250,6 +255,16 @@ def run(url: str, options: argparse.Namespace) -> bool:
     cpu = {key: [1 / each for _, each in found] for key, found in served.items()}
     kept &= report("OFREP over HTTP, by server CPU", cpu)
     return kept
+
+
+def speed() -> list[Row]:
+    """Measure flags with short rounds, and return the table's rows."""
+    options = argparse.Namespace(variants=5, attributes=10, learnt=3_000, connections=32, rounds=0, seconds=0.2)
+    with database_url() as url:
+        asyncio.run(in_process(url, options))  # which makes the tests, and lets the bandits learn
+        options.rounds, options.seconds = 3, 1.5
+        found = over_http(url, options)
+    return [FLAG.rounds([(ours[0], plain[0]) for ours, plain in zip(found["contextual"], found["plain"], strict=True)])]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

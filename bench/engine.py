@@ -11,13 +11,13 @@ import os
 import subprocess
 import sys
 import timeit
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from bench.claims import Claim, Row, table
 from engine.arrays import IntArray
 from engine.bayesian.beta_binomial import analyze_proportions, analyze_proportions_batch
 from engine.bayesian.hurdle import HurdleSummary, analyze_revenue
@@ -36,6 +36,29 @@ UV = Path(sys.prefix) / "bin" / "uv"
 OLDER = ("3.11", "3.10", "3.9")
 TARGET = 50_000
 ROUNDS = 3
+VARIANTS = (2, 5)
+PAGE = Claim(name="one test with all of a live page", unit="ms", limit=1.0)
+BAYESIAN = Claim(name="1,000 tests of 5 variants, Bayesian", unit="s", limit=0.5)
+THOUSAND = Claim(name="1,000 tests of 5 variants, both schools", unit="s", limit=0.5)
+
+
+def beside(variants: int) -> tuple[Claim, Claim, Claim]:
+    """Return what is claimed beside gbstats: in a batch, one by one, and beside its bare Bayesian test alone."""
+    gbstats = "gbstats 0.8, both engines"
+    return (
+        Claim(name=f"a test of {variants} variants in a batch", unit="µs", peer=gbstats, promised=100.0),
+        Claim(name=f"a test of {variants} variants by itself", unit="µs", peer=gbstats, promised=100.0),
+        Claim(
+            name=f"a test of {variants} variants in a batch, bare",
+            unit="µs",
+            peer="gbstats 0.8, its Bayesian test",
+            promised=None,
+        ),
+    )
+
+
+BESIDE = {variants: beside(variants) for variants in VARIANTS}
+CLAIMS = (PAGE, BAYESIAN, THOUSAND, *(claim for claims in BESIDE.values() for claim in claims))
 
 GBSTATS = """
 import importlib.metadata, json, sys, timeit
@@ -151,56 +174,34 @@ def peer_times(python: Path, converted: IntArray, exposed: IntArray) -> dict:
     return json.loads(done.stdout)
 
 
-def alone(table: Table) -> None:
-    """Add what is promised of the engine by itself."""
+def alone() -> Iterator[Row]:
+    """Yield what is promised of the engine by itself, beside its limits."""
     pair = summaries_of(*(side[0] for side in tests_of(2, 1)))
-    page, posterior = (
-        best(lambda: live_page(pair), number=20, repeat=40),
-        best(lambda: analyze_proportions(pair), number=20, repeat=40),
-    )
-    table.add_row("one test of 2 variants, all of a live page", f"{page * 1e3:.2f} ms", "", "", "under 1 ms")
-    table.add_row("   of which Bayesian", f"{posterior * 1e3:.2f} ms", "", "", "")
+    yield PAGE.within(best(lambda: live_page(pair), number=20, repeat=40) * 1e3)
     five = tests_of(5, 1000)
-    table.add_row(
-        "1,000 tests of 5 variants: Bayesian",
-        f"{best(lambda: analyze_proportions_batch(*five), number=1):.3f} s",
-        "",
-        "",
-        "under 0.5 s",
-    )
-    table.add_row(
-        "1,000 tests of 5 variants: both schools",
-        f"{best(lambda: all_at_once(*five), number=1):.3f} s",
-        "",
-        "",
-        "under 0.5 s",
-    )
+    yield BAYESIAN.within(best(lambda: analyze_proportions_batch(*five), number=1))
+    yield THOUSAND.within(best(lambda: all_at_once(*five), number=1))
+
+
+def revenue() -> None:
+    """Print what of revenue takes how long: nothing is claimed of it."""
     rng = np.random.default_rng(1)
     values = [np.where(rng.random(20_000) < 0.1, rng.lognormal(3.0, 1.0, 20_000), 0.0) for _ in range(2)]
     hurdles, means = [HurdleSummary.from_values(v) for v in values], [MeanSummary.from_values(v) for v in values]
-    table.add_row(
-        "revenue of 2 variants: Bayesian, normal",
-        f"{best(lambda: analyze_means(means), number=100) * 1e3:.2f} ms",
-        "",
-        "",
-        "",
+    normal, hurdle = (
+        best(lambda: analyze_means(means), number=100) * 1e3,
+        best(lambda: analyze_revenue(hurdles), number=100) * 1e3,
     )
-    table.add_row(
-        "revenue of 2 variants: Bayesian, hurdle",
-        f"{best(lambda: analyze_revenue(hurdles), number=100) * 1e3:.2f} ms",
-        "",
-        "",
-        "",
-    )
+    print(f"Revenue of 2 variants, Bayesian: normal {normal:.2f} ms, hurdle {hurdle:.2f} ms")
 
 
-def beside_gbstats(table: Table) -> None:
-    """Add the ratios to gbstats, on the same tests in turn."""
+def beside_gbstats() -> Iterator[Row]:
+    """Yield the ratios to gbstats, on the same tests in turn."""
     python = peer_python()
-    if python is None:
-        table.add_row("gbstats 0.8", "not measured: it needs Python 3.9 to 3.11, and none was found", "", "", "")
-        return
-    for variants in (2, 5):
+    for variants in VARIANTS:
+        if python is None:
+            yield from (claim.unmeasured("gbstats 0.8 needs Python 3.9 to 3.11") for claim in BESIDE[variants])
+            continue
         sides = tests_of(variants, 40)
         many = tests_of(variants, 1000)
         single = [summaries_of(*row) for row in zip(*sides, strict=True)]
@@ -211,33 +212,21 @@ def beside_gbstats(table: Table) -> None:
             measured = peer_times(python, *sides)
             theirs.append(measured["whole"])
             bare.append(measured["bare"])
-        ratio_rows(table, variants, min(ours), min(batch), min(theirs), min(bare))
+        in_batch, one_by_one, to_bare = BESIDE[variants]
+        yield in_batch.measured((min(batch) * 1e6, min(theirs) * 1e6))
+        yield one_by_one.measured((min(ours) * 1e6, min(theirs) * 1e6))
+        yield to_bare.measured((min(batch) * 1e6, min(bare) * 1e6))
 
 
-def ratio_rows(table: Table, variants: int, ours: float, batch: float, theirs: float, bare: float) -> None:
-    whole = f"gbstats, both engines: {theirs * 1e3:.2f} ms"
-    table.add_row(
-        f"{variants} variants: batch, a test",
-        f"{batch * 1e6:.0f} µs",
-        whole,
-        f"{theirs / batch:.0f} times",
-        "100 times",
-    )
-    table.add_row(
-        f"{variants} variants: one by one, a test", f"{ours * 1e6:.0f} µs", whole, f"{theirs / ours:.0f} times", ""
-    )
-    core = f"gbstats, bare Bayesian test: {bare * 1e3:.2f} ms"
-    table.add_row(f"{variants} variants: batch, a test", f"{batch * 1e6:.0f} µs", core, f"{bare / batch:.1f} times", "")
+def speed() -> list[Row]:
+    """Measure, and return the table's rows."""
+    return [*alone(), *beside_gbstats()]
 
 
 def main() -> None:
     """Print one table, and that of assignment and bandits."""
-    table = Table(title="Analysis")
-    for heading in ("what", "Winnow", "peer", "ratio", "promised"):
-        table.add_column(heading)
-    alone(table)
-    beside_gbstats(table)
-    Console(width=150).print(table)
+    Console(width=150).print(table(speed(), title="Analysis"))
+    revenue()
     from bench import assignment_engine
 
     assignment_engine.main()

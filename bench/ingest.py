@@ -26,8 +26,15 @@ from pathlib import Path
 
 import asyncpg
 
+from bench.claims import Claim, Row
+
 ROOT = Path(__file__).parent.parent
 KEY = "wnw_" + "b" * 40
+HTTP, BARE = "HTTP, 200 a request", "bare, 200 a statement"
+STORED = Claim(
+    name="events stored and counted over HTTP", unit="events/s", peer="bare INSERT of the rows", promised=0.5, rate=True
+)
+CLAIMS = (STORED,)
 COLUMNS = {
     "key": "uuid",
     "occurred_at": "timestamptz",
@@ -186,7 +193,7 @@ def database_url():
         postgres.stop()
 
 
-async def run(url: str, options: argparse.Namespace) -> None:
+async def run(url: str, options: argparse.Namespace) -> dict[str, list[float]]:
     from app.store.database import Database
 
     database = await Database.open(url)
@@ -200,15 +207,16 @@ async def run(url: str, options: argparse.Namespace) -> None:
         await http_rate(address, make_events(5_000, rng), size=200, connections=options.connections)
         for _ in range(options.rounds):
             for name, measure in {
-                "bare, 200 a statement": lambda: bare_rate(url, fresh(), size=200),
+                BARE: lambda: bare_rate(url, fresh(), size=200),
                 "bare, 2000 a statement": lambda: bare_rate(url, fresh(), size=2000),
-                "HTTP, 200 a request": lambda: http_rate(address, fresh(), size=200, connections=options.connections),
+                HTTP: lambda: http_rate(address, fresh(), size=200, connections=options.connections),
             }.items():
                 await database.execute("CHECKPOINT")
                 rates.setdefault(name, []).append(await measure())
                 print(f"  {name:<24} {rates[name][-1]:>10,.0f} rows/s", flush=True)
     await database.close()
     _print(rates, options)
+    return rates
 
 
 def _print(rates: dict[str, list[float]], options: argparse.Namespace) -> None:
@@ -216,10 +224,17 @@ def _print(rates: dict[str, list[float]], options: argparse.Namespace) -> None:
     print(f"\nMedians of {options.rounds} rounds of {options.events:,} events, {options.connections} connections:")
     for name, rate in medians.items():
         print(f"  {name:<24} {rate:>10,.0f} rows/s")
-    http = medians["HTTP, 200 a request"]
-    for name in ("bare, 200 a statement", "bare, 2000 a statement"):
-        ratios = [h / b for h, b in zip(rates["HTTP, 200 a request"], rates[name], strict=True)]
+    http = medians[HTTP]
+    for name in (BARE, "bare, 2000 a statement"):
+        ratios = [h / b for h, b in zip(rates[HTTP], rates[name], strict=True)]
         print(f"  ratio to {name}: {http / medians[name]:.2f}  (rounds: {', '.join(f'{r:.2f}' for r in ratios)})")
+
+
+def speed() -> list[Row]:
+    """Measure with short rounds, and return the table's rows."""
+    with database_url() as url:
+        rates = asyncio.run(run(url, argparse.Namespace(events=30_000, rounds=3, connections=32, port=8123)))
+    return [STORED.rounds(list(zip(rates[HTTP], rates[BARE], strict=True)))]
 
 
 def main() -> None:

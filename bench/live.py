@@ -33,10 +33,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+
+from bench.claims import Claim, Row
 
 ROOT = Path(__file__).parent.parent
 PEER = ROOT / ".winnow/bench/graphql-ws"
@@ -45,6 +48,10 @@ TEST = "followed"
 REQUEST = 250
 """Events in a request of the second part."""
 SETTLING = 4.0
+TOLD = Claim(name="a state told to one of 2,000 subscribers", unit="µs of CPU", peer="graphql-ws on Node", promised=3.0)
+SPREAD = Claim(name="2,000 subscribers told, 95 of 100", unit="ms", limit=250.0)
+FRESH = Claim(name="event to subscriber at 5,000 events/s, 99 of 100", unit="s", limit=1.5)
+CLAIMS = (TOLD, SPREAD, FRESH)
 QUERY = """
 subscription { testResults(testId: "followed", maxPerSecond: 20) { asOf metric { key name kind higherIsBetter }
   totals { variant { id key name isControl weight } exposed converted mean standardDeviation }
@@ -380,6 +387,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def report(name: str, result: dict, base: float, count: int) -> float:
+    """Print what following cost; return the microseconds of CPU a delivery."""
     each = (result["cpu"] - base) / result["deliveries"] * 1e6
     lates = [late * 1000 for late in result["lates"]]
     print(
@@ -391,9 +399,20 @@ def report(name: str, result: dict, base: float, count: int) -> float:
     return each
 
 
-async def run(options: argparse.Namespace) -> None:
-    query = QUERY
-    count = options.subscribers
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What following cost: microseconds of CPU a delivery (with recomputing: whole), seconds of delay, an answer."""
+
+    each: float
+    whole: float
+    late: float
+    fresh: float
+    answer: dict
+
+
+async def following(options: argparse.Namespace) -> Followed:
+    """Measure Winnow."""
+    query, count = QUERY, options.subscribers
     with winnow() as (port, process):
         await asyncio.to_thread(make_test, port, TEST, first=1000)
         alone = await measured(port, process, query, options, change=True, count=1)
@@ -418,14 +437,43 @@ async def run(options: argparse.Namespace) -> None:
             f"p99 {percentile(fresh, 0.99):.2f} s, max {max(fresh):.2f} s",
             flush=True,
         )
-    if shutil.which("node") is None or shutil.which("npm") is None:
+    late = percentile(ours["lates"], 0.95)
+    return Followed(each, whole, late=late, fresh=percentile(fresh, 0.99), answer=answer)
+
+
+async def peer(options: argparse.Namespace, answer: dict) -> float:
+    """Measure graphql-ws on Node; return the microseconds of CPU a delivery."""
+    with node(answer) as (port, process):
+        idle = await measured(port, process, QUERY, options, change=False, count=1)
+        theirs = await measured(port, process, QUERY, options, change=False, count=options.subscribers)
+        return report("graphql-ws", theirs, idle["cpu"], options.subscribers)
+
+
+def has_node() -> bool:
+    """Return whether the peer can be run."""
+    return shutil.which("node") is not None and shutil.which("npm") is not None
+
+
+async def run(options: argparse.Namespace) -> None:
+    followed = await following(options)
+    if not has_node():
         print("  graphql-ws   skipped: there is no node or npm on this machine")
         return
-    with node(answer) as (port, process):
-        idle = await measured(port, process, query, options, change=False, count=1)
-        theirs = await measured(port, process, query, options, change=False, count=count)
-        peer = report("graphql-ws", theirs, idle["cpu"], count)
-    print(f"ratio of CPU a delivery: {each / peer:.3f} (with recomputing {whole / peer:.3f})")
+    theirs = await peer(options, followed.answer)
+    print(f"ratio of CPU a delivery: {followed.each / theirs:.3f} (with recomputing {followed.whole / theirs:.3f})")
+
+
+def speed() -> list[Row]:
+    """Measure with few changes, and return the table's rows."""
+    options = argparse.Namespace(subscribers=2_000, seconds=8, rate=5_000, own_ids=True)
+    followed = asyncio.run(following(options))
+    rows = [SPREAD.within(followed.late * 1000), FRESH.within(followed.fresh)]
+    if not has_node():
+        return [TOLD.unmeasured("there is no node or npm on this machine"), *rows]
+    try:
+        return [TOLD.measured((followed.whole, asyncio.run(peer(options, followed.answer)))), *rows]
+    except (subprocess.SubprocessError, OSError, ValueError) as failure:
+        return [TOLD.unmeasured(f"graphql-ws could not be run: {failure}"), *rows]
 
 
 def main() -> None:

@@ -13,11 +13,14 @@ import resource
 import time
 from dataclasses import dataclass, field
 
+from bench import claims
 from bench.campaigns import database_url
 from bench.optimizer_data import Row
 
 ROWS = 100_000
 LIMIT_SECONDS, AIM_SECONDS = 15.0, 5.0
+TRAINED = claims.Claim(name="all models trained on 100,000 sends", unit="s", limit=LIMIT_SECONDS)
+CLAIMS = (TRAINED,)
 PROCESSES = 2
 SIZE = 0.94
 """Of the demo's world: just over 100,000 sends whose outcome is known."""
@@ -55,6 +58,14 @@ def rows(size: float = SIZE) -> list[Row]:
         )
         for run in runs
     ]
+
+
+def speed() -> list[claims.Row]:
+    """Return the table's rows: a training whose compute processes start with it."""
+    cold, _again = asyncio.run(measured(SIZE))
+    if cold.refused or cold.rows.get("RESPONSE", 0) < ROWS:
+        return [TRAINED.unmeasured(f"trained on {cold.rows}, refused {cold.refused}")]
+    return [TRAINED.within(cold.wall)]
 
 
 def _listed(rows: dict[str, int]) -> str:
