@@ -18,7 +18,7 @@ from app.errors import InvalidInput
 from app.runtime.settings import Settings
 from graph.answers import Request
 from graph.completion.plans import Plans
-from graph.limits import cost_of, limit_rules, too_large
+from graph.limits import check_length, cost_of, limit_rules, limits_first, too_large
 from graph.trusted import TrustedDocuments
 
 REMEMBERED_DOCUMENTS = 500
@@ -80,6 +80,7 @@ class Documents:
         if document is not None:
             self._remembered.move_to_end(text)
             return document
+        check_length(text)
         short = len(text) <= REMEMBERED_CHARACTERS
         document = self._read(text, compiled=self._compiled and short)
         if short:
@@ -94,7 +95,7 @@ class Documents:
     def _read(self, text: str, *, compiled: bool) -> Document:
         try:
             document = parse(text, max_tokens=self._max_tokens)
-            errors = validate(self._schema, document, self._rules)
+            errors = limits_first(validate(self._schema, document, self._rules))
             return Document(errors, {}) if errors else Document((), self._prepared(document, compiled=compiled))
         except GraphQLError as error:
             past_limit = TOKENS_COUNTED in error.message

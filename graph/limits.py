@@ -1,9 +1,9 @@
-"""How much one operation may ask for: depth and aliases by rules of validation, and its cost in fields.
+"""How much one operation may ask for: depth, aliases and digits by rules of validation, and its cost in fields.
 
 The rules are made once, so that a document that was validated need not be validated again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from graphql import (
     ASTValidationRule,
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
@@ -24,10 +25,23 @@ from graphql import (
     VariableNode,
     is_object_type,
 )
+from graphql.validation.rules import overlapping_fields_can_be_merged as merging
 
 from app.errors import ErrorCode, TooLarge
 from graph.connections import MAX_PAGE
+from graph.introspection import ROOTS, IntrospectionCosts
 from graph.selection import LOADED, named_type
+
+MAX_CHARACTERS = 200_000
+"""Of a document: with 5,000 tokens, 40 each. Telling where an error stands takes longer the longer the text is."""
+MAX_DIGITS = 400
+"""Of a number; the largest that a Float holds has 309."""
+GAVE_UP = "Validation aborted."
+"""What graphql-core says of a document whose check would go on for too long, or too deep."""
+
+merging.MAX_COMPLEXITY_BUDGET = 50_000
+"""Comparisons of fields under one name, as many as an operation has fields at most. graphql-core's own allowance is ten
+times as much, and takes the time of hundreds of requests."""
 
 type Rule = type[ASTValidationRule]
 
@@ -64,7 +78,40 @@ def limit_rules(*, max_depth: int, max_aliases: int) -> tuple[Rule, ...]:
                 message = f"The document has more than {max_aliases} aliases: send several operations."
                 self.report_error(too_large(message, node))
 
-    return (DepthRule, AliasRule)
+    return (DepthRule, AliasRule, DigitsRule)
+
+
+class DigitsRule(ASTValidationRule):
+    """Refuses numbers of more digits than any type takes; Python itself would, of thousands, as an unforeseen error."""
+
+    def enter_int_value(self, node: IntValueNode, *_args: Any) -> None:
+        """Measure a whole number."""
+        self._measure(node)
+
+    def enter_float_value(self, node: FloatValueNode, *_args: Any) -> None:
+        """Measure a number."""
+        self._measure(node)
+
+    def _measure(self, node: IntValueNode | FloatValueNode) -> None:
+        if len(node.value) > MAX_DIGITS:
+            self.report_error(too_large(f"A number has more than {MAX_DIGITS} digits: send it as a string.", node))
+
+
+def check_length(text: str) -> None:
+    """Raise TooLarge where a document is longer than any that could be executed."""
+    if len(text) > MAX_CHARACTERS:
+        raise TooLarge(
+            f"The document has {len(text):,} characters, at most {MAX_CHARACTERS:,} are allowed: "
+            "send values as variables, or several operations."
+        )
+
+
+def limits_first(errors: Sequence[GraphQLError]) -> Sequence[GraphQLError]:
+    """Return what is past a limit alone, where anything is: what else was found may come of it."""
+    past = [error for error in errors if (error.extensions or {}).get("code") == ErrorCode.TOO_LARGE.value]
+    if not past and any(error.message == GAVE_UP for error in errors):
+        return [too_large("The document takes too long to check: send several operations, with less in each.")]
+    return past or errors
 
 
 def check_cost(cost: int, limit: int) -> None:
@@ -122,6 +169,10 @@ class _Costs:
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Mapping[str, Any] | None
     known: dict[str, int] = field(default_factory=dict[str, int])
+    _introspection: IntrospectionCosts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._introspection = IntrospectionCosts(self.schema, self.fragments)
 
     def of(self, selections: SelectionSetNode | None, parent: GraphQLNamedType | None) -> int:
         if selections is None or not is_object_type(parent):
@@ -139,6 +190,8 @@ class _Costs:
 
     def _of_field(self, node: FieldNode, parent: GraphQLObjectType) -> int:
         name = node.name.value
+        if name in ROOTS:
+            return self._introspection.of(node)
         found = None if name.startswith("__") else self.schema.get_field(parent, name)
         if found is None:
             return 1
@@ -173,7 +226,7 @@ def _defaults(operation: OperationDefinitionNode, variables: Mapping[str, Any] |
     defaults = {
         one.variable.name.value: int(one.default_value.value)
         for one in declared
-        if isinstance(one.default_value, IntValueNode)
+        if isinstance(one.default_value, IntValueNode) and len(one.default_value.value) < MAX_DIGITS
     }
     return {**defaults, **variables}
 

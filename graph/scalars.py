@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from operator import attrgetter
-from typing import NewType
+from typing import NewType, cast
 
 import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode
@@ -18,6 +18,8 @@ BigInt = NewType("BigInt", int)
 
 CENT = Decimal("0.01")
 LARGEST_AMOUNT = Decimal(10**15)
+DEEPEST_JSON = 100
+"""Levels of a JSON value; what stores it and writes it again gives up at 254, with what lies around it."""
 
 
 def write_datetime(value: datetime) -> str:
@@ -94,6 +96,21 @@ def read_bigint(value: object) -> int:
     return int(value)
 
 
+def read_json(value: object) -> object:
+    """Return a JSON value that is flat enough to be kept, and written again."""
+    _check_json(value, DEEPEST_JSON)
+    return value
+
+
+def _check_json(value: object, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if not levels:
+            raise GraphQLError(f"JSON is nested more than {DEEPEST_JSON} levels deep: flatten it.")
+        inner = cast("dict[str, object] | list[object]", value)
+        for one in (*inner, *inner.values()) if isinstance(inner, dict) else inner:
+            _check_json(one, levels - 1)
+
+
 def _parsed_datetime(value: object) -> datetime:
     try:
         return datetime.fromisoformat(_text(value))
@@ -146,7 +163,7 @@ SCALARS: Mapping[object, ScalarDefinition] = {
         serialize=_unchanged,
         parse_value=read_bigint,
     ),
-    JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=_unchanged, parse_value=_unchanged),
+    JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=_unchanged, parse_value=read_json),
 }
 """What Strawberry is to make of each Python type."""
 

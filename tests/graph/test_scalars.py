@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.scalars import (
+    DEEPEST_JSON,
     Amount,
     read_bigint,
     read_date,
     read_datetime,
     read_decimal,
     read_decimal_literal,
+    read_json,
     write_datetime,
     write_decimal,
     write_micros,
@@ -92,3 +94,13 @@ def test_counts_are_whole() -> None:
     for wrong in (1.5, "3", True, None):
         with pytest.raises(GraphQLError, match="whole"):
             read_bigint(wrong)
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}])
+def test_json_is_as_deep_as_can_be_written_again(wrap) -> None:
+    value: object = "x"
+    for _ in range(DEEPEST_JSON):
+        value = wrap(value)
+    assert read_json(value) is value
+    with pytest.raises(GraphQLError, match="nested more than 100 levels deep"):
+        read_json(wrap(value))
