@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TARGETS = {
     "engine/decision.py": ("tests/engine/test_decision.py",),
-    "app/abtests/totalling.py": ("tests/app/abtests",),
+    "app/abtests/totalling.py": ("tests/app/abtests/test_totalling.py",),
     "app/store/totals.py": ("tests/app/store/test_totals.py", "tests/app/store/test_rebuilding.py"),
     "app/store/rebuilding.py": ("tests/app/store/test_rebuilding.py",),
     "app/store/unit_metrics.py": ("tests/app/store/test_unit_metrics.py", "tests/app/store/test_unit_rebuilding.py"),
