@@ -50,6 +50,7 @@ from app.operations.doors import metrics_registry, operation_routes
 from app.operations.job_control import JobControl
 from app.operations.observing import ObservingMiddleware, RequestMeasures
 from app.operations.readiness import DatabaseReadiness
+from app.operations.staleness import Staleness, StaleReadsMiddleware
 from app.optimizer.affinities import Affinities
 from app.optimizer.recommending import Recommending
 from app.optimizer.requesting import TrainingRequests
@@ -75,7 +76,9 @@ from app.store.notifications import PostgresBroadcast
 from app.store.performance import PerformanceStore
 from app.store.policies import PolicyStore
 from app.store.queue import JobQueue
+from app.store.reading import ReplicatedDatabase, replica_of
 from app.store.recommendations import RecommendationStore
+from app.store.replica import Replica
 from app.store.user_assignments import UserAssignments
 from graph.context import Services
 from graph.http import graph_routes
@@ -123,7 +126,7 @@ class WebApplication:
 
     @asynccontextmanager
     async def _opened(self, _router: object) -> AsyncGenerator[None]:
-        database = await open_database(self._settings)
+        database = await open_database(self._settings, self._clock)
         broadcast = PostgresBroadcast(database)
         try:
             await broadcast.start()
@@ -153,8 +156,12 @@ class WebApplication:
             *graph_routes(self._operations, services),
             *self._live_routes(services, broadcast, keys, sessions),
             self._events_route(services.ingestion),
-            *export_routes(exporting),
-            *operation_routes(DatabaseReadiness(database), registry=metrics_registry(self._settings.metrics_dir)),
+            *export_routes(exporting, [Middleware(StaleReadsMiddleware, staleness=services.staleness)]),
+            *operation_routes(
+                DatabaseReadiness(database),
+                registry=metrics_registry(self._settings.metrics_dir),
+                also=services.staleness.state,
+            ),
             *dashboard_routes(),
         ]
         middleware = self._middleware(keys, limit)
@@ -208,16 +215,33 @@ class WebApplication:
         return Route(EVENTS_PATH, endpoint.post, methods=["POST"])
 
 
-async def open_database(settings: Settings) -> Database:
-    """Open the database that the settings name; `winnow serve` names the embedded one, too."""
+async def open_database(settings: Settings, clock: Clock) -> Database:
+    """Open the database that the settings name, with its replica; `winnow serve` names the embedded one, too."""
     if settings.database_url is None:
         raise Unavailable("DATABASE_URL names no database: start with `winnow serve`, which brings its own.")
-    return await Database.open(
+    kind = Database if settings.replica_url is None else ReplicatedDatabase
+    database = await kind.open(
         settings.database_url.get_secret_value(),
         pool_size=settings.pool_size,
         orm_pool_size=settings.orm_pool_size,
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
+    if isinstance(database, ReplicatedDatabase) and settings.replica_url is not None:
+        database.replica = await _opened_replica(settings, database, clock, url=settings.replica_url.get_secret_value())
+    return database
+
+
+async def _opened_replica(settings: Settings, primary: Database, clock: Clock, *, url: str) -> Replica:
+    replica = Replica(
+        url,
+        primary_url=primary.url,
+        clock=clock,
+        max_lag_seconds=settings.replica_max_lag_seconds,
+        pool_size=settings.pool_size,
+        statement_timeout_seconds=settings.statement_timeout_seconds,
+    )
+    await replica.start()
+    return replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +338,7 @@ def _services(
         affinities=Affinities(learned, campaigns),
         recommending=Recommending(learned, LiveOffers(database), campaigns=campaigns, targets=is_for, clock=clock),
         training=TrainingRequests(database, jobs=jobs, queue=queue, audit=audit, clock=clock),
+        staleness=Staleness(replica_of(database), clock),
     )
 
 
@@ -344,8 +369,15 @@ def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match", "X-Winnow-Expose"],
-            expose_headers=["ETag", "Retry-After", "X-Request-ID"],
+            allow_headers=[
+                "Authorization",
+                "X-API-Key",
+                "Content-Type",
+                "If-None-Match",
+                "X-Winnow-Expose",
+                "X-Winnow-Source",
+            ],
+            expose_headers=["ETag", "Retry-After", "X-Request-ID", "X-Winnow-Source", "X-Winnow-As-Of"],
         )
     ]
 

@@ -16,6 +16,7 @@ from app.campaigns.metrics import CampaignMetrics
 from app.campaigns.portfolio import PortfolioAnalysis
 from app.ingestion.pipeline import Ingestion
 from app.operations.job_control import JobControl
+from app.operations.staleness import Staleness
 from app.optimizer.affinities import Affinities
 from app.optimizer.recommending import Recommending
 from app.optimizer.requesting import TrainingRequests
@@ -25,6 +26,7 @@ from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
 from app.store.jobs import JobStore
 from app.store.learned import LearnedStore
+from app.store.reading import Reading
 from app.store.recommendations import RecommendationStore
 from app.store.user_assignments import UserAssignments
 
@@ -57,11 +59,13 @@ class Services:
     affinities: Affinities
     recommending: Recommending
     training: TrainingRequests
+    staleness: Staleness
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One operation's caller and the use cases."""
+    """One operation's caller and the use cases, and what its reads may go to where there is a read replica."""
 
     principal: Principal
     services: Services
+    reading: Reading | None = None

@@ -27,7 +27,10 @@ type Load = Callable[..., Awaitable[Sequence[object]]]
 type Refused = Callable[[Exception], object]
 
 type Wanted = frozenset[str]
-"""Every field selected somewhere below a place, as `Type.field` in the schema's names."""
+"""Every field selected somewhere below a place, as `Type.field` in the schema's names.
+
+One that is selected without arguments is there as `Type.field()` too.
+"""
 
 READ = "winnow-read"
 RELATION = "winnow-relation"
@@ -45,6 +48,7 @@ class Relation:
     size: int
     load: Load | None = None
     refused: Refused | None = None
+    current: bool = False
 
     @property
     def arguments(self) -> list[StrawberryArgument]:
@@ -78,12 +82,14 @@ def related(
     size: int = 1,
     through: Read | None = None,
     refused: Refused | None = None,
+    current: bool = False,
 ) -> Any:
     """Declare a field answered by a loader: the one registered by `loads`, or what `through` takes from each row.
 
-    `size` is how many objects to reckon with where no argument `first` says so.
+    `size` is how many objects to reckon with where no argument `first` says so. `current` says of a query that its
+    answer may not be old: no read replica is asked.
     """
-    relation = Relation(permission, size, None if through is None else _each(through), refused)
+    relation = Relation(permission, size, None if through is None else _each(through), refused, current)
     return RelationField(description=description, metadata={RELATION: relation})
 
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.auth.principals import Principal
 from app.auth.refusals import refuse
 from app.errors import InvalidInput, Unauthenticated
+from app.operations.staleness import SOURCE, Headers
 from graph.context import Context, Services
 from graph.errors import refusal
 from graph.operations import Answer, NotByGet, Operations, Request
@@ -28,7 +29,7 @@ GRAPHQL_JSON = "application/graphql-response+json"
 _CONTENT_TYPES = {
     media_type: (b"content-type", f"{media_type}; charset=utf-8".encode()) for media_type in (JSON, GRAPHQL_JSON)
 }
-_READ = frozenset({b"accept", b"content-type"})
+_READ = frozenset({b"accept", b"content-type", SOURCE})
 _ASKING = frozenset({"query", "documentId", "extensions"})
 PAGE_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; "
@@ -62,7 +63,7 @@ class GraphDoor:
         parameters = QueryParams(scope["query_string"])
         if not _ASKING.intersection(parameters) and "text/html" in accept:
             return FileResponse(STATIC / "graphiql.html", headers={"Content-Security-Policy": PAGE_POLICY})
-        return await self._get(scope, parameters, accept)
+        return await self._get(scope, parameters, headers)
 
     async def _post(self, scope: Scope, receive: Receive, headers: Mapping[bytes, str]) -> ASGIApp:
         principal = _principal(scope)
@@ -73,19 +74,24 @@ class GraphDoor:
             return _not_acceptable()
         if headers.get(b"content-type", "").partition(";")[0].strip().lower() != JSON:
             return plain(InvalidInput("A GraphQL request is JSON: send it as Content-Type: application/json."), 415)
-        asked = read_body(await _body(receive))
-        return Written(await self._operations.execute(asked, Context(principal, self._services)), media_type)
+        asked, context = read_body(await _body(receive)), self._context(principal, headers)
+        answer = await self._operations.execute(asked, context)
+        return Written(answer, media_type, self._services.staleness.headers(context.reading))
 
-    async def _get(self, scope: Scope, parameters: QueryParams, accept: str) -> ASGIApp:
+    def _context(self, principal: Principal, headers: Mapping[bytes, str]) -> Context:
+        return Context(principal, self._services, self._services.staleness.reading(headers.get(SOURCE)))
+
+    async def _get(self, scope: Scope, parameters: QueryParams, headers: Mapping[bytes, str]) -> ASGIApp:
         principal = _principal(scope)
         if principal is None:
             return _unauthenticated()
-        media_type = negotiated(accept)
+        media_type = negotiated(headers.get(b"accept", ""))
         if media_type is None:
             return _not_acceptable()
         try:
-            asked, context = read_parameters(parameters), Context(principal, self._services)
-            return Written(await self._operations.execute(asked, context, only_queries=True), media_type)
+            asked, context = read_parameters(parameters), self._context(principal, headers)
+            answer = await self._operations.execute(asked, context, only_queries=True)
+            return Written(answer, media_type, self._services.staleness.headers(context.reading))
         except NotByGet:
             return plain(InvalidInput("A mutation changes things: send it by POST."), 405, {"Allow": "POST"})
 
@@ -93,17 +99,18 @@ class GraphDoor:
 class Written:
     """An answer on its way; an ASGI application."""
 
-    __slots__ = ("_answer", "_media_type")
+    __slots__ = ("_answer", "_headers", "_media_type")
 
-    def __init__(self, answer: Answer, media_type: str) -> None:
+    def __init__(self, answer: Answer, media_type: str, headers: Headers = ()) -> None:
         self._answer = answer
         self._media_type = media_type
+        self._headers = headers
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it. A request that was never executed is told by its status where the media type has that."""
         body = self._answer.encoded()
         refused = self._media_type == GRAPHQL_JSON and not self._answer.executed
-        headers = [_CONTENT_TYPES[self._media_type], (b"content-length", str(len(body)).encode())]
+        headers = [_CONTENT_TYPES[self._media_type], (b"content-length", str(len(body)).encode()), *self._headers]
         await send({"type": "http.response.start", "status": 400 if refused else 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

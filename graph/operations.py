@@ -16,6 +16,7 @@ from graph.completion.plans import Plan
 from graph.context import Context
 from graph.documents import Documents, Prepared
 from graph.errors import format_error, problems_of, refusal
+from graph.freshness import may_be_stale
 from graph.limits import check_cost, cost_of
 from graph.live.sources import Source, find_source
 from graph.schema import GraphSchema
@@ -40,7 +41,10 @@ class Operations:
             return prepared
         if only_queries and prepared.operation.operation is not OperationType.QUERY:
             raise NotByGet
-        return await self._run(prepared, request, context)
+        if context.reading is None or not may_be_stale(self._schema, prepared):
+            return await self._run(prepared, request, context)
+        with context.reading:
+            return await self._run(prepared, request, context)
 
     def is_subscription(self, request: Request) -> bool:
         """Tell whether a request that can be executed subscribes."""

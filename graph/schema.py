@@ -18,6 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
+from graph import freshness
 from graph.abtests import adaptive, course, user_assignments
 from graph.abtests import mutations as test_mutations
 from graph.abtests import queries as test_queries
@@ -43,7 +44,7 @@ EXTENSIONS = (course, user_assignments, optimizer_loaders)
 
 
 @strawberry.type(description="What can be asked.")
-class Query(campaign_queries.Query, test_queries.Query, optimizer_queries.Query, job_queries.Query):
+class Query(campaign_queries.Query, test_queries.Query, optimizer_queries.Query, job_queries.Query, freshness.Query):
     """Every domain's queries."""
 
 

@@ -1,7 +1,9 @@
 """`GET /v1/export/tests/{key}/{what}.{csv|parquet}`: a file about a test, sent while it is read."""
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -33,9 +35,9 @@ class ExportEndpoint:
         return StreamingResponse(export.content, media_type=MEDIA_TYPES[file_format], headers=headers)
 
 
-def export_routes(exporting: TestExporting) -> list[BaseRoute]:
-    """Return the routes of the door."""
-    return [Route(PATH, ExportEndpoint(exporting).get, methods=["GET"])]
+def export_routes(exporting: TestExporting, middleware: Sequence[Middleware] = ()) -> list[BaseRoute]:
+    """Return the routes of the door, each behind what it is to pass."""
+    return [Route(PATH, ExportEndpoint(exporting).get, methods=["GET"], middleware=middleware)]
 
 
 def _wanted(file: str) -> tuple[What, FileFormat]:

@@ -1,8 +1,9 @@
 """/healthz, /readyz and /metrics: open to whoever reaches the port, since probes and scrapers carry no key."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -16,8 +17,18 @@ Readiness = Callable[[], Awaitable[str | None]]
 """Returns None when requests can be served, else in words what is missing."""
 
 
-def operation_routes(readiness: Readiness, *, registry: CollectorRegistry = REGISTRY) -> list[Route]:
-    """Return the three doors."""
+def nothing_else() -> Mapping[str, Any]:
+    """Tell nothing beside."""
+    return {}
+
+
+def operation_routes(
+    readiness: Readiness,
+    *,
+    registry: CollectorRegistry = REGISTRY,
+    also: Callable[[], Mapping[str, Any]] = nothing_else,
+) -> list[Route]:
+    """Return the three doors; `also` gives what to tell beside readiness, which it does not change."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -25,7 +36,7 @@ def operation_routes(readiness: Readiness, *, registry: CollectorRegistry = REGI
     async def readyz(_: Request) -> Response:
         missing = await _within(READY_WITHIN_SECONDS, readiness)
         if missing is None:
-            return JSONResponse({"status": "ready"})
+            return JSONResponse({"status": "ready", **also()})
         return JSONResponse({"status": "not ready", "reason": missing}, status_code=503)
 
     async def metrics(_: Request) -> Response:

@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=1, le=1000, description="Connections of a web process for set-based queries")
     orm_pool_size: int = Field(5, ge=1, le=1000, description="Connections of a web process for single rows")
     statement_timeout_seconds: float = Field(30.0, gt=0, description="Longest a query of a web process may take")
+    replica_url: SecretStr | None = Field(
+        None, description="A streaming standby of the database, for reads of the graph that may be a little old"
+    )
+    replica_max_lag_seconds: float = Field(
+        10.0, ge=1, le=86_400, description="How old what the replica shows may be; past it reads go to the primary"
+    )
 
     # the web process
     host: str = Field("127.0.0.1", description="Address to listen on")

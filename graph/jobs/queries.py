@@ -20,7 +20,9 @@ class Query:
     """Background work's part of what can be asked."""
 
     job: types.Job | None = related(
-        "A job by id; null, with an error NOT_FOUND, where there is none.", permission=Permission.READ_JOBS
+        "A job by id; null, with an error NOT_FOUND, where there is none.",
+        permission=Permission.READ_JOBS,
+        current=True,
     )
 
 

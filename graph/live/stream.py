@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from app.auth.principals import Principal
 from app.auth.refusals import refuse
 from app.errors import InvalidInput, Unauthenticated
+from app.operations.staleness import SOURCE
 from graph.context import Context, Services
 from graph.errors import refusals
 from graph.http import JSON, plain, read_body, read_parameters
@@ -62,7 +63,9 @@ class StreamDoor:
             asked = await _asked(request)
         except InvalidInput as error:
             return plain(error, 400)
-        events = self._events(asked, Context(principal, self._services), only_queries=request.method != "POST")
+        reading = self._services.staleness.reading(request.headers.get(SOURCE.decode()))
+        context = Context(principal, self._services, reading)
+        events = self._events(asked, context, only_queries=request.method != "POST")
         return StreamingResponse(events, media_type=EVENTS, headers=HEADERS)
 
     async def _events(self, asked: Request, context: Context, *, only_queries: bool) -> AsyncGenerator[bytes]:

@@ -214,7 +214,8 @@ class Connection:
             error = InvalidInput(f"One connection has at most {most} operations at once: complete one first.")
             await self._post({"id": id_, "type": "error", "payload": [refusal(error)]})
             return
-        task = asyncio.create_task(self._run(id_, request, Context(principal, self._door.services)), name="operation")
+        context = Context(principal, self._door.services, self._door.services.staleness.reading())
+        task = asyncio.create_task(self._run(id_, request, context), name="operation")
         self._tasks[id_] = task
         task.add_done_callback(lambda done: self._tasks.pop(id_, None) if self._tasks.get(id_) is done else None)
 

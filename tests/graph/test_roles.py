@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "Query.recommendations": PEOPLE,
     "Query.models": PEOPLE,
     "Query.job": PEOPLE,
+    "Query.freshness": EVERYBODY,
     "Mutation.createMerchant": ONLY_ADMIN,
     "Mutation.createCampaign": ONLY_ADMIN,
     "Mutation.updateCampaign": ONLY_ADMIN,

@@ -186,7 +186,7 @@ class Lent:
 
 @pytest.fixture
 async def local(clean_database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalServer]:
-    async def lend(_settings: Settings) -> Lent:
+    async def lend(_settings: Settings, _clock: object) -> Lent:
         return Lent(clean_database)
 
     settings = Settings(log_format="json", shutdown_seconds=5)
