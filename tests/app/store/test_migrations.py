@@ -28,6 +28,10 @@ async def test_every_migration_goes_down_and_up_again_by_itself(new_database):
         await database.close()
 
 
+# Columns that only an earlier release reads or writes: they stay while one of its processes may still run.
+LEFT = {"campaign_response": {"effect"}}
+
+
 async def test_the_migrated_tables_are_those_of_the_models(database: Database):
     for model in (getattr(models, name) for name in models.__all__):
         rows = await database.fetch(
@@ -37,4 +41,7 @@ async def test_the_migrated_tables_are_those_of_the_models(database: Database):
         )
         fields = model._meta.fields_db_projection
         described = {column: not model._meta.fields_map[name].null for name, column in fields.items()}
-        assert {row["attname"]: row["attnotnull"] for row in rows} == described, model.__name__
+        left = LEFT.get(model._meta.db_table, set())
+        found = {row["attname"]: row["attnotnull"] for row in rows if row["attname"] not in left}
+        assert found == described, model.__name__
+        assert left <= {row["attname"] for row in rows}
