@@ -41,7 +41,7 @@ class PostgresBroadcast:
     """
 
     def __init__(
-        self, database: Database, *, window_seconds: float = 0.05, retry_seconds: tuple[float, float] = (0.1, 5.0)
+        self, database: Database, *, window_seconds: float = 0.05, retry_seconds: tuple[float, float] = (0.1, 2.0)
     ) -> None:
         self._database = database
         self._window_seconds = window_seconds
