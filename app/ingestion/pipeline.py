@@ -12,6 +12,7 @@ from app.ingestion.batches import DecidedEvent, Incoming, IncomingEvent
 from app.ingestion.checking import LATEST_AHEAD, check, to_micros, to_properties
 from app.ingestion.counters import count, count_commit
 from app.ingestion.exposures import Deciding, Undecided, decide_exposures
+from app.ingestion.fitting import append_fitting
 from app.ingestion.references import KnownUsers, References, find_references, unknown_user
 from app.ingestion.rejections import DropReason, Receipt, Rejected, Rejection
 from app.ingestion.writer import GroupCommit
@@ -89,10 +90,10 @@ class Ingestion:
         merged = Merged(references, users)
         for request in requests:
             merged.add(request)
-        appended = await self._store.append(merged.drafts)
+        appended, full = await append_fitting(self._store, merged.drafts)
         count_commit(len(merged.drafts))
         await self._announce(appended)
-        return [merged.receipt(number, appended) for number in range(len(requests))]
+        return [merged.receipt(number, appended, full) for number in range(len(requests))]
 
     async def _announce(self, appended: Appended) -> None:
         if self._broadcast is None:
@@ -147,13 +148,17 @@ class Merged:
         self.drafts += [self._draft(key, event) for key, event in new]
         self._requests.append((request, slice(start, len(self.drafts)), len(request.events) - len(new)))
 
-    def receipt(self, number: int, appended: Appended) -> Receipt:
-        """Return a request's receipt, given what came of storing its events."""
+    def receipt(self, number: int, appended: Appended, full: set[object]) -> Receipt:
+        """Return a request's receipt, given what came of storing its events, and which had no room."""
         request, stored, repeated = self._requests[number]
         drafts = self.drafts[stored]
         if (first := appended.kept_from) is not None:
             _drop_old(request, first)
             drafts = [draft for draft in drafts if cast("datetime", draft[1]) >= first]
+            repeated = len(request.events) - len(drafts)
+        if full:
+            _drop_full(request, full)
+            drafts = [draft for draft in drafts if draft[0] not in full]
             repeated = len(request.events) - len(drafts)
         known = sum(draft[0] in appended.duplicates for draft in drafts) if appended.duplicates else 0
         return _receipt(request, accepted=len(drafts) - known, duplicates=repeated + known)
@@ -202,6 +207,16 @@ def _drop_old(request: Request, first: datetime) -> None:
     for index, event in list(request.events.items()):
         if event.occurred_at < first:
             request.drop(index, Rejection(DropReason.NO_LONGER_KEPT, message, "occurredAt", event.id))
+
+
+def _drop_full(request: Request, full: set[object]) -> None:
+    message = (
+        "Its amount has no room: the sums of its campaign, merchant or unit end at 9,223,372,036,854 units of money. "
+        "See that amounts are sent in units of the campaign's currency, not in parts of them."
+    )
+    for index, event in list(request.events.items()):
+        if event_key(event.id) in full:
+            request.drop(index, Rejection(DropReason.TOTAL_FULL, message, "value", event.id))
 
 
 def _drop_unknown_users(request: Request, users: Mapping[str, int]) -> None:

@@ -37,6 +37,7 @@ class DropReason(StrEnum):
     INVALID_ROW = "invalid_row"
     NOT_IN_TEST = "not_in_test"
     NO_LONGER_KEPT = "no_longer_kept"
+    TOTAL_FULL = "total_full"
 
 
 STEPS = {
@@ -59,6 +60,7 @@ STEPS = {
     DropReason.INVALID_ROW: Step.STORE,
     DropReason.NOT_IN_TEST: Step.RESOLVE,
     DropReason.NO_LONGER_KEPT: Step.STORE,
+    DropReason.TOTAL_FULL: Step.STORE,
 }
 """At which step each reason drops an event."""
 

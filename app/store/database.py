@@ -184,6 +184,16 @@ def timed_out() -> Unavailable:
     )
 
 
+def is_too_large(error: BaseException) -> bool:
+    """Tell whether a statement was ended because what it came to is larger than any number of its kind."""
+    return isinstance(error, asyncpg.NumericValueOutOfRangeError)
+
+
+def is_unstorable(error: BaseException) -> bool:
+    """Tell whether a text had a character that PostgreSQL has no text for: NUL."""
+    return isinstance(error, (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError))
+
+
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether an error says that the server is gone or going, so that the caller may try again later."""
     return isinstance(error, (*_LOST, DatabaseUnavailable))

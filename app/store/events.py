@@ -74,6 +74,10 @@ class Appended:
     kept_from: datetime | None = None
 
 
+class TotalsFull(Exception):
+    """A sum of amounts would be larger than a total can hold; nothing was stored."""
+
+
 NOTHING_APPENDED = Appended(set(), set(), set())
 _USER, _CAMPAIGN = EVENT_COLUMNS.index("user_id"), EVENT_COLUMNS.index("campaign_id")
 _UNIT_EVENT: Callable[[EventDraft], unit_metrics.UnitEvent] = itemgetter(
@@ -122,10 +126,13 @@ class EventStore:
         return made | (await self.users(elsewhere) if elsewhere else {})
 
     async def append(self, drafts: Sequence[EventDraft]) -> Appended:
-        """Store events with different keys; durable when it returns."""
+        """Store events with different keys; durable when it returns. Raises TotalsFull where amounts have no room."""
         if not drafts:
             return NOTHING_APPENDED
-        return await retrying(lambda: self._append(drafts), before_retry=self._partitions.forget)
+        try:
+            return await retrying(lambda: self._append(drafts), before_retry=self._partitions.forget)
+        except asyncpg.NumericValueOutOfRangeError as error:
+            raise TotalsFull from error
 
     async def _append(self, drafts: Sequence[EventDraft]) -> Appended:
         kept_from = await self._partitions.ensure([cast("datetime", draft[1]) for draft in drafts])

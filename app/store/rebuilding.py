@@ -19,6 +19,8 @@ LOCK_WRITERS = "LOCK TABLE event_key IN SHARE MODE"
 
 CAMPAIGNS_AT_ONCE = 200
 
+# Slots may add up to more than one row can hold: exact, whatever they come to.
+_SUMS, _EVENT_SUMS = (listed.replace("::bigint", "") for listed in (sums(), EVENT_SUMS))
 _DAY = "(occurred_at AT TIME ZONE 'UTC')::date"
 
 
@@ -76,8 +78,8 @@ def _of_measures(table: str, keys: Mapping[str, str], source: str, within: str) 
         table,
         tuple(keys),
         MEASURES,
-        f"SELECT {selected}, {EVENT_SUMS} FROM {source} WHERE campaign_id IS NOT NULL GROUP BY {positions}",
-        f"SELECT {names}, {sums()} FROM {table} WHERE {within} GROUP BY {names}",
+        f"SELECT {selected}, {_EVENT_SUMS} FROM {source} WHERE campaign_id IS NOT NULL GROUP BY {positions}",
+        f"SELECT {names}, {_SUMS} FROM {table} WHERE {within} GROUP BY {names}",
     )
 
 
@@ -115,7 +117,7 @@ def campaign_parts(first: int, last: int) -> list[Part]:
     """Return what follows from other totals, for the campaigns with ids from `first` to `last`."""
     within = f"campaign_id BETWEEN {first:d} AND {last:d}"
     fresh, kept = (
-        f"SELECT campaign_id, {sums()} FROM {table} WHERE {within} GROUP BY campaign_id"
+        f"SELECT campaign_id, {_SUMS} FROM {table} WHERE {within} GROUP BY campaign_id"
         for table in ("campaign_day", "campaign_total")
     )
     return [Part("campaign_total", ("campaign_id",), MEASURES, fresh, kept), _cohorts(within)]
