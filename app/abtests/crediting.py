@@ -1,7 +1,6 @@
 """What another allocation would have earned on the same units: off-policy evaluation of a test's own log."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -120,8 +119,8 @@ def _problem(definition: TestDefinition, policy: Sequence[float]) -> InvalidInpu
     keys = [variant.key for variant in definition.variants]
     if len(policy) != len(keys):
         return _wrong(f"A policy has one share for each of {', '.join(keys)}, in this order; not {len(policy)}.")
-    if not all(0 <= share <= 1 for share in policy) or abs(math.fsum(policy) - 1) > TOLERANCE:
-        return _wrong(f"Shares lie from 0 to 1 and sum to 1, these to {math.fsum(policy):.6g}: adjust them.")
+    if not all(0 <= share <= 1 for share in policy) or abs(sum(policy) - 1) > TOLERANCE:
+        return _wrong(f"Shares lie from 0 to 1 and sum to 1, these to {sum(policy):.6g}: adjust them.")
     return None
 
 

@@ -67,6 +67,7 @@ async def test_nobody_exposed_and_ratios_are_refused_in_words(credited, populati
         ([0.5, 0.6], "sum to 1"),
         ([-0.5, 1.5], "0 to 1"),
         ([float("nan"), 1.0], "0 to 1"),
+        ([1e308, 1e308], "0 to 1"),
         ([], "one share"),
     ],
 )

@@ -50,6 +50,8 @@ BAD = [
     ({"variants": [variant("a", 1.5, is_control=True), variant("b", -0.5)]}, "variants.1.weight"),
     ({"variants": [CONTROL, variant("b", math.nan)]}, "variants.1.weight"),
     ({"variants": [CONTROL, variant("b", math.inf)]}, "variants.1.weight"),
+    ({"variants": [CONTROL, variant("b", 1e308), variant("c", 1e308)]}, "variants.2.weight"),
+    ({"variants": [CONTROL, variant("b", -1e308), variant("c", -1e308)]}, "variants.2.weight"),
     ({"variants": [CONTROL, variant("b", name="x" * 201)]}, "variants.1.name"),
     ({"variants": [CONTROL, variant("b", payload={"text": "\ud800"})]}, "variants.1.payload"),
     ({"variants": [CONTROL, variant("b", payload=["\x00"])]}, "variants.1.payload"),
