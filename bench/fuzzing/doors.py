@@ -80,16 +80,15 @@ class Doors:
         yield from self._schema.iter_coverage_cases(operation, generation_modes=modes, generation_config=configuration)
 
     def _try(self, door: str, case: Case) -> None:
-        chance = random.Random(
-            crc32(repr((case.body, case.path_parameters)).encode("utf-8", "replace")) + self._seed
-        )  # repeatable
+        made_up = repr((case.body, case.path_parameters)).encode("utf-8", "replace")
+        chance = random.Random(crc32(made_up) + self._seed)
         self._name(case, chance)
         response = self._send(case, chance)
         if response is None:
             return
-        self._findings.answered(door, str(response.status_code))
+        place = f"{case.method} {case.operation.path}"
+        self._findings.answered(door, case.operation.label, str(response.status_code))
         for kind in self._wrong(door, case, response):
-            place = f"{case.method} {case.operation.path}"
             self._findings.add(Finding(door, place, kind, _shown(case, response)))
 
     def _name(self, case: Case, chance: random.Random) -> None:

@@ -98,7 +98,7 @@ class Graph:
         text = str(case.body)
         is_wrong = case.meta is not None and case.meta.generation.mode.is_negative
         if not is_wrong:
-            chance = random.Random(crc32(text.encode("utf-8", "replace")) + self._seed)  # repeatable
+            chance = random.Random(crc32(text.encode("utf-8", "replace")) + self._seed)
             text = self._mixing.mixed(text, chance)
         try:
             response = self._session.post(f"{self._world.url}/graphql", json={"query": text}, timeout=LONGEST_SECONDS)
@@ -106,7 +106,7 @@ class Graph:
             self._findings.add(Finding(GRAPH, case.operation.label, f"no answer: {type(error).__name__}", text))
             return
         kinds = list(_wrong(response, is_wrong=is_wrong))
-        self._findings.answered(GRAPH, _outcome(response))
+        self._findings.answered(GRAPH, case.operation.label, _outcome(response))
         for kind in kinds:
             example = f"{text} -> {response.status_code} {response.text[:600]}"
             self._findings.add(Finding(GRAPH, case.operation.label, kind, example))

@@ -57,6 +57,8 @@ class Mixing:
 
     def _value(self, field: str, name: str, chance: random.Random) -> str | None:
         """Return a plausible value of an argument or input field as GraphQL writes it; None where any will do."""
+        if (field, name) == ("createTest", "input"):
+            return self.new_test(chance)
         kind = _BY_FIELD.get(field) if name == "id" else _BY_NAME.get(name)
         if kind:
             return graphql.print_ast(graphql.StringValueNode(value=chance.choice(self._names[kind])))
@@ -85,6 +87,30 @@ class Mixing:
             (("control", "treatment"), ("v0", "v1"), (chance.choice(self._names["variant"]), "control"))
         )
         return f'[{{key: "{keys[0]}", weight: {part}}}, {{key: "{keys[1]}", weight: {1 - part}}}]'
+
+    def new_test(self, chance: random.Random) -> str:
+        """Return the input of a test that can be created, most times."""
+        further = [
+            f"confidenceLevel: {chance.choice(_FRACTIONS)}",
+            f"coverage: {chance.choice(_FRACTIONS)}",
+            f"holdout: {chance.choice(('0', '0.1'))}",
+            f'campaignId: "{chance.choice(self._names["campaign"])}"',
+            f"guardrails: [{self.metric(chance)}]",
+            f"allocationPolicy: {chance.choice(('THOMPSON', 'TOP_TWO_THOMPSON', 'UCB', 'EPSILON_GREEDY'))}, floor: 0.05",
+            'allocationPolicy: CONTEXTUAL_THOMPSON, contextAttributes: ["segment"], floor: 0.02',
+            'targeting: {segment: "loyal"}',
+            'exclusion: {group: "g", low: 0, high: 0.5}',
+            "minimumDetectableEffect: 0.1, baseline: 0.2",
+            f"discount: {chance.choice(('0.5', '0.99', '1'))}",
+        ]
+        chosen = {line.partition(":")[0]: line for line in chance.sample(further, chance.randrange(4))}
+        given = [
+            f'key: "t{chance.randrange(10**9)}", name: "Test"',
+            f"variants: {self.variants(chance)}",
+            f"metric: {self.metric(chance)}",
+            *chosen.values(),
+        ]
+        return f"{{{', '.join(given)}}}"
 
     def metric(self, chance: random.Random) -> str:
         """Return a metric."""
