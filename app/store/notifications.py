@@ -101,7 +101,7 @@ class PostgresBroadcast:
             self._published.clear()
             try:
                 await self.flush()
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is: who stops announcing leaves all others in the dark
                 log.warning("announcing_failed", error=str(error), retry_in_seconds=self._retry_seconds[0])
                 await asyncio.sleep(self._retry_seconds[0])
 
@@ -111,7 +111,7 @@ class PostgresBroadcast:
             try:
                 await self._listen_once(listening)
                 wait = self._retry_seconds[0]
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is: who stops listening shows old states for ever
                 log.warning("listening_failed", error=str(error), retry_in_seconds=wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, most)

@@ -3,6 +3,7 @@
 python -m bench.faulting.owner FOLDER [PROGRAMS]
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ def main(folder: str, *programs: str) -> None:
     binaries = Binaries(Path(programs[0])) if programs else None
     with EmbeddedPostgres(Path(folder), binaries=binaries) as server:
         print(server.url, flush=True)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads on
         while True:
             time.sleep(0.1)
             server.check()

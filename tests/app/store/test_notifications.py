@@ -1,11 +1,18 @@
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import asyncpg
 import pytest
 
 from app.runtime.broadcast import Change
 from app.store.database import Database
 from app.store.notifications import LARGEST_PAYLOAD, LONGEST_ID, PostgresBroadcast, payloads
+
+END_LISTENERS = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE application_name = 'winnow listener' AND datname = current_database()
+"""
 
 
 @pytest.fixture
@@ -43,14 +50,41 @@ async def test_many_announcements_become_one_statement(here: PostgresBroadcast, 
 
 async def test_a_broken_connection_is_made_anew_and_said(here: PostgresBroadcast, database: Database):
     with here.subscribe("tests") as changes:
-        broken = await database.fetchval(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE application_name = 'winnow listener' AND datname = current_database()"
-        )
+        broken = await database.fetchval(END_LISTENERS)
         assert broken >= 1
         assert (await following(changes)).reread
         await here.publish("tests", ["2"])
         assert await following(changes) == Change(topic="tests", ids=frozenset("2"))
+
+
+async def test_nothing_unforeseen_ends_the_listening(
+    here: PostgresBroadcast, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    connect, failures = asyncpg.connect, [asyncpg.InternalClientError("ending"), ZeroDivisionError()]
+
+    async def failing(*args: Any, **given: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await connect(*args, **given)
+
+    monkeypatch.setattr(asyncpg, "connect", failing)
+    with here.subscribe("tests") as changes:
+        await database.fetchval(END_LISTENERS)
+        assert (await following(changes)).reread
+        assert failures == []
+        await here.publish("tests", ["3"])
+        assert (await following(changes)).ids == {"3"}
+
+
+async def test_nothing_unforeseen_ends_the_announcing(
+    here: PostgresBroadcast, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    with here.subscribe("tests") as changes, monkeypatch.context() as patched:
+        patched.setattr(database, "execute", lambda *_: 1 / 0)
+        await here.publish("tests", ["4"])
+        await asyncio.sleep(0.05)
+        patched.undo()
+        assert (await following(changes)).ids == {"4"}
 
 
 async def test_what_is_pending_is_announced_on_close(database: Database, elsewhere: PostgresBroadcast):

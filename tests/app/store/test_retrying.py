@@ -31,6 +31,7 @@ class Failing:
         asyncpg.AdminShutdownError("restart"),
         ConnectionResetError("reset"),
         asyncpg.DiskFullError("No space left on device"),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
     ],
 )
 async def test_what_may_pass_is_tried_again(error):

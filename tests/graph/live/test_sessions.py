@@ -38,8 +38,9 @@ async def test_only_the_revoked_key_s_connections_end():
     assert len(asked) == 1  # nobody is connected: nothing is asked
 
 
-async def test_a_database_that_is_away_ends_nobody_and_is_asked_again():
-    answers = iter([DatabaseUnavailable("away"), {1}])
+@pytest.mark.parametrize("failure", [DatabaseUnavailable("away"), asyncpg.QueryCanceledError("too slow")])
+async def test_a_database_that_does_not_answer_ends_nobody_and_is_asked_again(failure):
+    answers = iter([failure, {1}])
     ended = asyncio.Event()
 
     async def revoked(_key_ids):
