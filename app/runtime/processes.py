@@ -14,6 +14,7 @@ from typing import IO
 
 import structlog
 
+from app.errors import Unavailable
 from app.runtime import launch
 
 log = structlog.get_logger(__name__)
@@ -141,10 +142,19 @@ class WatchedChild:
             self._restart_at = now + wait
             log.warning("process_ended", name=self.name, exit_code=self._child.returncode, restart_in_seconds=wait)
         if now >= self._restart_at:
+            self._restart(now)
+        return False
+
+    def _restart(self, now: float) -> None:
+        try:
             self._child = self._start()
+        except (OSError, Unavailable) as error:  # no memory, no room on the disk: it may come back, so try again
+            wait = self._backoff.next_wait(now)
+            self._restart_at = now + wait
+            log.warning("process_not_restarted", name=self.name, error=str(error), retry_in_seconds=wait)
+        else:
             self._restart_at = None
             log.info("process_restarted", name=self.name, process=self._child.pid)
-        return False
 
     def ask_to_stop(self) -> None:
         """Send the first of the stopping signals without waiting, so that several may end at the same time."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.errors import DataFolderUnusable
 from app.runtime.processes import Account, Backoff, WatchedChild, start_child, stop_child
 
 STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
@@ -125,3 +126,20 @@ def test_who_can_reach_a_folder(mode: int, user: int, group: int, may: bool):
         assert Account(user=user, group=group, name="somebody").can_reach(folder / "file") is may
     finally:
         folder.rmdir()
+
+
+@pytest.mark.parametrize("failure", [OSError("No space left on device"), DataFolderUnusable("It is in use: wait.")])
+def test_a_start_that_fails_is_tried_again(failure: Exception):
+    failures, starts = [failure, failure], []
+
+    def start() -> subprocess.Popen[bytes]:
+        if starts and failures:
+            raise failures.pop()
+        starts.append(child("/bin/sleep", "60"))
+        return starts[-1]
+
+    watched = WatchedChild("sleep", start, stopping=[(signal.SIGTERM, 10)], backoff=Backoff(first_seconds=0.01))
+    starts[0].kill()
+    until(lambda: watched.check() and len(starts) == 2)
+    assert failures == []
+    watched.stop()
