@@ -72,6 +72,10 @@ class Design:
 STANDARD = Design()
 
 
+MOST_UNITS = 1e15
+"""More than this, per variant, is no answer; past 2**53 units could not be counted one by one."""
+
+
 def sample_size(
     baseline: Baseline,
     effect: float,
@@ -101,10 +105,13 @@ def sample_size(
     Raises
     ------
     InvalidInput
-        the effect is 0 or takes a rate out of (0, 1), or daily units are not above 0
+        the effect is 0, takes a rate out of (0, 1) or takes more than MOST_UNITS, or daily units are not above 0
     """
     absolute = absolute_effect(baseline, effect, relative=relative)
-    per_variant = math.ceil(_exact_size(baseline, absolute, design) - 1e-9)
+    exact = _exact_size(baseline, absolute, design)
+    if exact > MOST_UNITS:
+        raise InvalidInput(f"An effect of {absolute:.3g} takes more units than there can be: pass a larger one.")
+    per_variant = math.ceil(exact - 1e-9)
     total = per_variant * design.variants
     return SampleSize(per_variant=per_variant, total=total, days=days_for(total, daily_units=daily_units))
 
@@ -132,4 +139,8 @@ def null_variance(baseline: Baseline, effect: float, *, design: Design) -> float
 def _exact_size(baseline: Baseline, effect: float, design: Design) -> float:
     null = design.multiplier * math.sqrt(null_variance(baseline, effect, design=design))
     alternative = normal_quantile(design.power) * math.sqrt(sum(baseline.variances(effect)))
-    return ((null + alternative) / effect) ** 2 if null + alternative > 0.0 else 1.0
+    spread = null + alternative
+    if spread <= 0.0:
+        return 1.0
+    # squared only where a float holds it
+    return (spread / effect) ** 2 if spread < abs(effect) * 1e150 else math.inf

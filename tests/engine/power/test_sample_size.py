@@ -66,3 +66,9 @@ def test_impossible_demands():
         sample_size(baseline, 1.0)
     with pytest.raises(InvalidInput, match="exposed daily, above 0"):
         sample_size(baseline, 0.1, daily_units=0)
+
+
+@pytest.mark.parametrize("effect", [5e-324, 1e-200, 1e-9])
+def test_an_effect_too_small_for_any_number_of_units_is_refused(effect: float):
+    with pytest.raises(InvalidInput, match="pass a larger one"):
+        sample_size(ConversionBaseline(rate=0.1), effect, relative=False)
