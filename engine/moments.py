@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.errors import InvalidInput, NotEnoughData
-from engine.summaries import MeanSummary, ProportionSummary, RatioSummary, pair_count
+from engine.summaries import ProportionSummary, RatioSummary, pair_count
 
 
 class Moments(Protocol):
@@ -47,11 +47,6 @@ def proportion_moments(summary: ProportionSummary) -> UnitMoments:
     """Return rate and p (1 - p), the variance of one Bernoulli unit; NotEnoughData where nobody was exposed."""
     rate = summary.rate
     return UnitMoments(count=summary.exposed, mean=rate, variance=rate * (1.0 - rate))
-
-
-def mean_moments(summary: MeanSummary) -> UnitMoments:
-    """Return mean and unbiased variance; NotEnoughData below 2 units."""
-    return UnitMoments(count=summary.count, mean=summary.mean, variance=summary.variance)
 
 
 def ratio_moments(summary: RatioSummary) -> UnitMoments:

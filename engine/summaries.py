@@ -68,10 +68,6 @@ class ProportionSummary:
             raise NotEnoughData("Nobody is exposed, so there is no rate: wait for the first exposure.")
         return self.converted / self.exposed
 
-    def to_mean(self) -> "MeanSummary":
-        """Return the same units as a MeanSummary of zeros and ones."""
-        return MeanSummary(count=self.exposed, total=self.converted, total_of_squares=self.converted)
-
     def merge(self, other: Self) -> Self:
         """Return the summary of both sets of units."""
         return type(self)(converted=self.converted + other.converted, exposed=self.exposed + other.exposed)

@@ -18,10 +18,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from app.runtime.broadcast import LocalBroadcast
 from app.runtime.clock import ManualClock
-from app.runtime.compute import InlineCompute
-from app.runtime.runtime import Runtime
 from app.runtime.settings import Settings
 from app.store.database import Database
 from app.store.embedded.binaries import Binaries
@@ -249,12 +246,6 @@ def clock() -> ManualClock:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", log_format="json")
-
-
-@pytest.fixture
-def runtime(settings: Settings, clock: ManualClock) -> Runtime:
-    """Twins of everything outside: a manual clock, work done inline, announcements within the process."""
-    return Runtime(settings=settings, clock=clock, compute=InlineCompute(), broadcast=LocalBroadcast())
 
 
 # ------------------------------------------------------------------------------------------------ a real server

@@ -59,10 +59,6 @@ class ProcessCompute:
             self._discard(pool)
             raise Unavailable("A compute process ended unexpectedly, perhaps for want of memory: try again.") from error
 
-    async def warm(self) -> None:
-        """Start a worker and import what it preloads."""
-        await self.run(os.getpid)
-
     async def close(self) -> None:
         """Let running work finish, then end the workers."""
         pool, self._pool = self._pool, None

@@ -109,7 +109,6 @@ class Settings(BaseSettings):
     slow_seconds: float = Field(
         30.0, gt=0, description="How long a client may send less than 500 bytes a second, or not read its answer"
     )
-    max_events_per_mutation: int = Field(1_000, ge=1, description="Most events in one recordEvents")
     max_subscriptions: int = Field(100, ge=1, description="Most live subscriptions on one connection")
     max_feeds: int = Field(
         2_000,

@@ -4,7 +4,6 @@ A policy turns totals into weights w, its own wish. Traffic follows p_i = f + (1
 probability is ever below the floor f and the log stays fit for inference.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -12,7 +11,6 @@ import numpy as np
 
 from engine.arrays import FloatArray
 from engine.errors import InvalidInput
-from engine.summaries import MeanSummary, ProportionSummary
 
 DEFAULT_FLOOR_SHARE = 0.2  # of the traffic, spread evenly: a floor of 0.2 / k
 
@@ -43,22 +41,6 @@ class ArmTotals:
         """Return the totals of arms that nobody has pulled yet; of one bandit, or of many."""
         shape = (arms,) if bandits is None else (bandits, arms)
         return cls(pulls=np.zeros(shape), rewards=np.zeros(shape), squared_rewards=np.zeros(shape))
-
-    @classmethod
-    def from_proportions(cls, summaries: Sequence[ProportionSummary]) -> Self:
-        """Return the totals of arms whose reward is a conversion."""
-        pulls = np.array([summary.exposed for summary in summaries], np.float64)
-        rewards = np.array([summary.converted for summary in summaries], np.float64)
-        return cls(pulls=pulls, rewards=rewards, squared_rewards=rewards)
-
-    @classmethod
-    def from_means(cls, summaries: Sequence[MeanSummary]) -> Self:
-        """Return the totals of arms whose reward is a number."""
-        return cls(
-            pulls=np.array([summary.count for summary in summaries], np.float64),
-            rewards=np.array([summary.total / summary.scale for summary in summaries]),
-            squared_rewards=np.array([summary.total_of_squares / summary.scale**2 for summary in summaries]),
-        )
 
     @property
     def arms(self) -> int:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from engine.bayesian.assembling import batch, closed_form
+from engine.bayesian.assembling import closed_form
 from engine.bayesian.checks import as_counts, check_exposed, check_question, check_same_shape
 from engine.bayesian.intervals import gamma_interval
 from engine.bayesian.lift import gamma_ratio
 from engine.bayesian.marginals import GammaMarginals
 from engine.bayesian.priors import FLAT_COUNTS, GammaPrior
-from engine.bayesian.results import BatchPosterior, BayesianResult
+from engine.bayesian.results import BayesianResult
 from engine.errors import InvalidInput
 from engine.summaries import MeanSummary
 
@@ -109,25 +109,3 @@ def analyze_counts(
         level=level,
         higher_is_better=higher_is_better,
     )
-
-
-def analyze_counts_batch(
-    events: ArrayLike,
-    exposed: ArrayLike,
-    *,
-    control: int = 0,
-    level: float = 0.95,
-    prior: GammaPrior = FLAT_COUNTS,
-    higher_is_better: bool = True,
-) -> BatchPosterior:
-    """Return the posteriors of many tests of Poisson counts at once; lifts are left out.
-
-    Parameters
-    ----------
-    events, exposed : shape (n_tests, n_variants)
-    control, level, prior, higher_is_better : as for one test
-    """
-    posterior = gamma_posterior(events, exposed, prior=prior)
-    check_question(posterior.shape[-1], control=control, level=level)
-    interval = gamma_interval(posterior, level=level)
-    return batch(posterior, interval=interval, control=control, higher_is_better=higher_is_better)

@@ -11,7 +11,6 @@ from typing import Protocol, Self
 import numpy as np
 from scipy.special import (
     betainc,
-    betaincc,
     betaincinv,
     betaln,
     expit,
@@ -142,10 +141,6 @@ class BetaMarginals:
     def cdf(self, value: FloatArray) -> FloatArray:
         """Return P(rate <= value); the value is broadcast against the parameters."""
         return betainc(self.alpha, self.beta, value)
-
-    def sf(self, value: FloatArray) -> FloatArray:
-        """Return P(rate > value); the value is broadcast against the parameters."""
-        return betaincc(self.alpha, self.beta, value)
 
     def density(self, value: FloatArray) -> FloatArray:
         """Return the density of the rate at a value inside (0, 1); broadcast against the parameters."""

@@ -125,13 +125,6 @@ def empirical_bayes(past: Sequence[ProportionSummary], *, most_units: float = 10
     return BetaPrior(alpha=rate * units, beta=(1.0 - rate) * units)
 
 
-def log_marginal_likelihood(prior: BetaPrior, past: Sequence[ProportionSummary]) -> float:
-    """Return the log probability of past tests under a prior, up to the binomial coefficients."""
-    converted = np.array([summary.converted for summary in past], dtype=np.float64)
-    missed = np.array([summary.exposed for summary in past], dtype=np.float64) - converted
-    return float(_likelihood(prior.alpha, prior.beta, converted, missed))
-
-
 def _past_counts(past: Sequence[ProportionSummary]) -> tuple[FloatArray, FloatArray]:
     seen = [summary for summary in past if summary.exposed > 0]
     if len(seen) < _LEAST_TESTS:

@@ -5,9 +5,6 @@ from enum import StrEnum
 
 from engine.effects import IntervalEstimate
 from engine.errors import InvalidInput
-from engine.frequentist.ratio import standard_error
-from engine.levels import normal_cdf
-from engine.moments import Moments
 
 
 class GuardrailStatus(StrEnum):
@@ -64,32 +61,6 @@ def guardrail_check(
     _check_margin(margin)
     gain = difference if higher_is_better else _negated(difference)
     return GuardrailCheck(variant=variant, difference=difference, margin=margin, status=_status(gain, margin))
-
-
-def non_inferiority_p(control: Moments, treatment: Moments, *, margin: float, higher_is_better: bool = True) -> float:
-    """Return the one-sided p-value of the claim that the treatment is worse than the control by the margin or more.
-
-    Parameters
-    ----------
-    control, treatment : moments of each variant
-    margin : the loss that is still tolerated, in the metric's unit, at least 0
-    higher_is_better : the metric's direction
-
-    Returns
-    -------
-    P(Z >= (gain + margin) / standard error), small where the treatment is shown to be no worse than the margin.
-    Blackwelder (1982), "Proving the null hypothesis in clinical trials", eq. 2.
-
-    Raises
-    ------
-    InvalidInput
-        the margin is negative, NaN or infinite
-    NotEnoughData
-        no variant varies
-    """
-    _check_margin(margin)
-    gain = (treatment.mean - control.mean) * (1.0 if higher_is_better else -1.0)
-    return normal_cdf(-(gain + margin) / standard_error(control, treatment))
 
 
 def _status(gain: IntervalEstimate, margin: float) -> GuardrailStatus:

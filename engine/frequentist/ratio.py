@@ -7,31 +7,9 @@ from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
 from engine.frequentist.chi_squared import chi_squared_tail
 from engine.frequentist.results import FrequentistTest, OmnibusResult
-from engine.levels import error_rate, two_sided_quantile
+from engine.levels import two_sided_quantile
 from engine.moments import Moments, check_counts, check_variants, ratio_moments
 from engine.summaries import RatioSummary
-
-
-def ratio_interval(control: RatioSummary, treatment: RatioSummary, *, level: float = 0.95) -> IntervalEstimate:
-    """Return the difference of two ratios, treatment minus control, by the delta method.
-
-    Parameters
-    ----------
-    control, treatment : at least 2 units each, denominators not summing to 0
-    level : confidence level, in (0, 1)
-
-    Returns
-    -------
-    in the ratio's unit. Deng, Knoblich and Lu (2018), "Applying the delta method in metric analytics", eq. 5.
-
-    Raises
-    ------
-    InvalidInput
-        the level is outside (0, 1)
-    NotEnoughData
-        a variant has fewer than 2 units, denominators sum to 0, or no ratio varies
-    """
-    return normal_interval(ratio_moments(control), ratio_moments(treatment), alpha=error_rate(level))
 
 
 def normal_interval(control: Moments, treatment: Moments, *, alpha: float) -> IntervalEstimate:

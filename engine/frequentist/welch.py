@@ -9,7 +9,6 @@ from scipy.special import betainc, stdtr, stdtrit
 from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
 from engine.frequentist.results import FrequentistTest, OmnibusResult
-from engine.levels import error_rate
 from engine.moments import Moments, check_counts, check_variants
 
 
@@ -77,28 +76,6 @@ def mean_difference(control: Moments, treatment: Moments) -> MeanDifference:
         standard_error=math.sqrt(total),
         degrees_of_freedom=1.0 / (share**2 / (treatment.count - 1) + rest**2 / (control.count - 1)),
     )
-
-
-def welch_interval(control: Moments, treatment: Moments, *, level: float = 0.95) -> IntervalEstimate:
-    """Return the difference of two means, treatment minus control, with Welch's interval.
-
-    Parameters
-    ----------
-    control, treatment : at least 2 units each; a MeanSummary, or moments adjusted by CUPED
-    level : confidence level, in (0, 1)
-
-    Returns
-    -------
-    in the metric's unit
-
-    Raises
-    ------
-    InvalidInput
-        the level is outside (0, 1)
-    NotEnoughData
-        a variant has fewer than 2 units, or no variant varies
-    """
-    return mean_difference(control, treatment).interval(error_rate(level))
 
 
 def welch_test(variants: Sequence[Moments]) -> OmnibusResult:

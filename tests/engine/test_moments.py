@@ -1,19 +1,13 @@
 import pytest
 
 from engine.errors import InvalidInput, NotEnoughData
-from engine.moments import check_counts, check_variants, mean_moments, proportion_moments, ratio_moments
-from engine.summaries import MeanSummary, ProportionSummary, RatioSummary
+from engine.moments import check_counts, check_variants, proportion_moments, ratio_moments
+from engine.summaries import ProportionSummary, RatioSummary
 
 
 def test_of_a_proportion():
     moments = proportion_moments(ProportionSummary(converted=3, exposed=12))
     assert (moments.count, moments.mean, moments.variance) == (12, 0.25, 0.1875)
-
-
-def test_of_a_mean():
-    summary = MeanSummary.from_values([1.0, 2.0, 6.0])
-    moments = mean_moments(summary)
-    assert (moments.count, moments.mean, moments.variance) == (3, 3.0, 7.0)
 
 
 # statsmodels 0.15.0: WLS(y / d, 1, weights=d).fit(cov_type="HC1"): params 4.178571428571427, bse 0.4362874734072481;

@@ -34,10 +34,6 @@ class TestProportions:
         merged = pooled(ProportionSummary(converted=c, exposed=e) for c, e in counts)
         assert merged == ProportionSummary(converted=sum(c for c, _ in counts), exposed=sum(e for _, e in counts))
 
-    def test_as_zeros_and_ones(self):
-        summary = ProportionSummary(converted=3, exposed=12)
-        assert summary.to_mean() == MeanSummary.from_values([1] * 3 + [0] * 9)
-
     @pytest.mark.parametrize(
         ("converted", "exposed", "says"),
         [

@@ -32,7 +32,7 @@ async def test_raises_what_the_work_raises(compute: Compute):
 
 async def test_the_loop_stays_free():
     compute = ProcessCompute()
-    await compute.warm()
+    await compute.run(os.getpid)
     work = asyncio.create_task(compute.run(time.sleep, 0.5))
     ticks = 0
     while not work.done():

@@ -9,7 +9,6 @@ from engine.bandits.policy import ArmTotals, Policy, allocate, allocate_many, ap
 from engine.bandits.thompson import BetaThompson, NormalThompson, TopTwo
 from engine.bandits.ucb import KLUCB
 from engine.errors import InvalidInput
-from engine.summaries import MeanSummary, ProportionSummary
 
 POLICIES: list[Policy] = [
     BetaThompson(),
@@ -22,7 +21,8 @@ COUNTS = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 200)), min_size=
 
 
 def conversions(counts: list[tuple[int, int]]) -> ArmTotals:
-    return ArmTotals.from_proportions([ProportionSummary(converted=c, exposed=c + rest) for c, rest in counts])
+    converted, rest = np.array(counts, dtype=np.float64).T
+    return ArmTotals(pulls=converted + rest, rewards=converted, squared_rewards=converted)
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: type(policy).__name__)
@@ -89,16 +89,6 @@ def test_merging_equals_pooling_and_discounting_scales() -> None:
     assert pooled.pulls.tolist() == [12.0, 9.0]
     assert pooled.rewards.tolist() == [4.0, 2.0]
     assert first.discount(0.5).pulls.tolist() == [5.0, 2.0]
-
-
-def test_totals_of_means_are_in_the_metrics_unit() -> None:
-    values = np.array([1.5, 2.5, 10.0])
-    scaled = MeanSummary(count=3, total=14_000_000, total_of_squares=108_500_000_000_000, scale=1_000_000)
-    for summary in (MeanSummary.from_values(values), scaled):
-        totals = ArmTotals.from_means([summary, summary])
-        assert totals.rewards == pytest.approx([14.0, 14.0])
-        assert totals.squared_rewards == pytest.approx([108.5, 108.5])
-    assert ArmTotals.none(3, bandits=2).pulls.shape == (2, 3)
 
 
 def test_refusals() -> None:

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from engine.bayesian.gamma_poisson import analyze_counts, analyze_counts_batch, count_dispersion, gamma_posterior
+from engine.bayesian.gamma_poisson import analyze_counts, count_dispersion, gamma_posterior
 from engine.bayesian.priors import GammaPrior
 from engine.errors import InvalidInput, NotEnoughData
 from engine.summaries import MeanSummary
@@ -48,14 +48,6 @@ def test_no_events_are_no_obstacle() -> None:
     result = analyze_counts([MeanSummary.from_values([0, 0, 0]), MeanSummary.from_values([0, 2, 0])])
     assert result.variants[0].mean.low == 0.0
     assert_allclose(sum(v.probability_best for v in result.variants), 1.0, atol=1e-10)
-
-
-def test_batch_agrees_with_single_tests() -> None:
-    batch = analyze_counts_batch([[30, 50], [2, 1]], [[100, 120], [10, 9]])
-    values = [np.repeat([0, 1], [8, 2]), np.repeat([0, 1], [8, 1])]
-    alone = analyze_counts([MeanSummary.from_values(each) for each in values], dispersion=1.0)
-    assert_allclose(batch.expected_loss[1], [v.expected_loss for v in alone.variants], atol=1e-12)
-    assert_allclose(batch.low[1], [v.mean.low for v in alone.variants], atol=1e-10)
 
 
 @pytest.mark.parametrize(

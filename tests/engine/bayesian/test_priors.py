@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from scipy.optimize import minimize
 
-from engine.bayesian.priors import BetaPrior, GammaPrior, NormalPrior, empirical_bayes, log_marginal_likelihood
+from engine.bayesian.priors import BetaPrior, GammaPrior, NormalPrior, empirical_bayes
 from engine.errors import InvalidInput, NotEnoughData
 from engine.summaries import ProportionSummary
 
@@ -30,14 +30,6 @@ def test_empirical_bayes_agrees_with_scipy() -> None:
 def test_empirical_bayes_finds_the_truth() -> None:
     found = empirical_bayes(past(np.random.default_rng(9), 2000, 5000))
     assert_allclose((found.alpha, found.beta), (20.0, 180.0), rtol=0.1)
-
-
-def test_marginal_likelihood_is_the_beta_binomials() -> None:
-    tests = past(np.random.default_rng(10), 7, 50)
-    x, n = np.array([t.converted for t in tests]), np.array([t.exposed for t in tests])
-    coefficients = stats.betabinom.logpmf(x, n, 2.0, 9.0) - stats.betabinom.logpmf(x, n, 1.0, 1.0)
-    ours = [log_marginal_likelihood(BetaPrior(alpha=a, beta=b), tests) for a, b in ((2.0, 9.0), (1.0, 1.0))]
-    assert_allclose(ours[0] - ours[1], coefficients.sum(), rtol=1e-10)
 
 
 def test_past_rates_that_differ_by_chance_alone_stop_at_most_units() -> None:

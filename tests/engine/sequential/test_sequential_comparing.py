@@ -74,7 +74,8 @@ def test_several_treatments_share_the_error():
 def test_means_and_proportions_agree():
     rates = [proportion(300, 2000), proportion(340, 2100)]
     ours = sequential_proportions(rates, target=2000).comparisons[0]
-    theirs = sequential_means([one.to_mean() for one in rates], target=2000).comparisons[0]
+    ones = [MeanSummary(count=one.exposed, total=one.converted, total_of_squares=one.converted) for one in rates]
+    theirs = sequential_means(ones, target=2000).comparisons[0]
     assert ours.difference.low == pytest.approx(theirs.difference.low, rel=2e-3)
     assert ours.lift is not None
     assert theirs.lift is not None
