@@ -1,6 +1,7 @@
 """One fault under load: a server, senders, askers and followers, and what came of it."""
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -77,6 +78,7 @@ class Outcome:
     tracebacks: int
     sent_again: int
     duplicates: int
+    machine_load: float
     log: str
     notes: tuple[str, ...]
     broken: tuple[str, ...]
@@ -157,6 +159,7 @@ def _outcome(fault: Fault, scene: Scene, over: float, judgement: Judgement, unde
         tracebacks=log.count("Traceback (most recent call last)") + log.count('"exception":'),
         sent_again=scene.senders.books.sent_again,
         duplicates=scene.senders.books.told_duplicates,
+        machine_load=os.getloadavg()[0],
         log=log,
         notes=tuple(scene.notes),
         broken=tuple(scene.broken),
