@@ -210,6 +210,8 @@ def _words(error: BaseException) -> str:
         return error.message
     if isinstance(error, TimeoutError):
         return f"it did not answer within {PATIENCE_SECONDS:g} s"
+    if isinstance(error, OSError):
+        return f"it does not answer ({error})"
     return str(error) or type(error).__name__
 
 
