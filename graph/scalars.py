@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from operator import attrgetter
 from typing import NewType, cast
 
+import orjson
 import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode
 from strawberry.scalars import JSON
@@ -72,6 +73,21 @@ class Amount:
     def __call__(self, row: object) -> Decimal:
         """Return the exact amount."""
         return Decimal(self._micros(row)).scaleb(-6)
+
+
+class Passed:
+    """Reads JSON that is passed on as the database wrote it, in the attribute at `path`."""
+
+    __slots__ = ("_written", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._written = attrgetter(path)
+
+    def __call__(self, row: object) -> orjson.Fragment | None:
+        """Return the JSON; None where it is null."""
+        written = bytes(self._written(row))
+        return None if written == b"null" else orjson.Fragment(written)
 
 
 def read_decimal(value: object) -> Decimal:

@@ -104,7 +104,7 @@ class Selections:
         return get_argument_values(selected.field, first.node, self.values, first.fragment_variable_values)
 
     def wanted(self, selected: Selected) -> Wanted:
-        """Return every field that is selected somewhere below."""
+        """Return every field that is selected somewhere below; one without arguments as `Type.field()` too."""
         found: dict[tuple[object, ...], list[str]] = {}
         self._want(selected, found)
         return frozenset(name for names in found.values() for name in names)
@@ -115,7 +115,7 @@ class Selections:
         if nodes in found or not isinstance(parent, GraphQLObjectType):
             return
         below = self.below(parent, selected.details)
-        found[nodes] = [f"{parent.name}.{one.details[0].node.name.value}" for one in below]
+        found[nodes] = [name for one in below for name in _names(parent, one)]
         for one in below:
             self._want(one, found)
 
@@ -125,6 +125,13 @@ class Selections:
             for key, details in grouped.items()
         )
         return [Selected(key, field, details) for key, field, details in found if field is not None]
+
+
+def _names(parent: GraphQLObjectType, selected: Selected) -> Iterable[str]:
+    node = selected.details[0].node
+    yield f"{parent.name}.{node.name.value}"
+    if not node.arguments:
+        yield f"{parent.name}.{node.name.value}()"
 
 
 def details_of(fragments: Mapping[str, FragmentDefinitionNode]) -> dict[str, FragmentDetails]:

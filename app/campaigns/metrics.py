@@ -149,6 +149,11 @@ class CampaignMetrics:
         """Return each campaign's metrics."""
         return self._of_each(campaign_ids, await self._store.campaigns(campaign_ids, window))
 
+    def of_totals(self, totals: Sequence[Measures]) -> list[Metrics]:
+        """Return the metrics of totals that were read by somebody else just now."""
+        as_of = self._clock.now()
+        return [Metrics(measures=measures, as_of=as_of) for measures in totals]
+
     async def merchant_metrics(self, merchant_ids: Sequence[int], window: Window = EVERYTHING) -> dict[int, Metrics]:
         """Return each merchant's metrics: all its campaigns together."""
         return self._of_each(merchant_ids, await self._store.merchants(merchant_ids, window))

@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
+import msgspec
 from msgspec import Struct
 
 from app.store.cursors import LARGEST_ID, Page, askable, check_first, read_cursor
 from app.store.database import Database, Record
 from app.store.listing import NEWEST, Conditions, Order, page_of, search_pattern
-from app.store.measures import CALCULATED
+from app.store.measures import CALCULATED, Measures, sums_json
 from app.store.models.codes import CampaignStatus, Channel
 
 __all__ = [
@@ -39,8 +40,21 @@ class MerchantRow(Struct, frozen=True):
     created_at: datetime
 
 
-class CampaignRow(Struct, frozen=True):
-    """A campaign; money has two decimals, in `currency`."""
+class CampaignPart(Enum):
+    """What is read of campaigns beside their rows, in the same statement."""
+
+    MERCHANT = auto()
+    TOTALS = auto()
+    """What was counted of its events until now."""
+
+
+type CampaignParts = frozenset[CampaignPart]
+
+NO_PARTS: CampaignParts = frozenset()
+
+
+class CampaignRow(Struct, frozen=True, omit_defaults=True):
+    """A campaign; money has two decimals, in `currency`. `merchant` and `totals` are None where they were not read."""
 
     id: int
     key: str
@@ -56,6 +70,8 @@ class CampaignRow(Struct, frozen=True):
     targeting: object | None
     created_at: datetime
     updated_at: datetime
+    merchant: MerchantRow | None = None
+    totals: Measures | None = None
 
 
 class UserRow(Struct, frozen=True, kw_only=True):
@@ -99,7 +115,8 @@ ALL_CAMPAIGNS = CampaignFilter()
 
 # A row's columns are its fields, in their order: rows are made of them as they come.
 MERCHANT_COLUMNS = ", ".join(MerchantRow.__struct_fields__)
-CAMPAIGN_COLUMNS = ", ".join(CampaignRow.__struct_fields__)
+_CAMPAIGN_FIELDS = CampaignRow.__struct_fields__[:-2]
+CAMPAIGN_COLUMNS = ", ".join(_CAMPAIGN_FIELDS)
 USER_COLUMNS = (
     "id, external_id, nullif(segment, '') AS segment, timezone, attributes, latitude, longitude, created_at, updated_at"
 )
@@ -130,10 +147,12 @@ class CampaignStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def campaigns(self, references: Sequence[int | str]) -> dict[int | str, CampaignRow]:
+    async def campaigns(
+        self, references: Sequence[int | str], *, parts: CampaignParts = NO_PARTS
+    ) -> dict[int | str, CampaignRow]:
         """Return the campaigns that exist, by the id (int) or key (str) they were asked for."""
-        rows = await self._find(f"SELECT {CAMPAIGN_COLUMNS} FROM campaign", references, name="key")
-        return _by_reference([campaign_row(row) for row in rows], references, lambda row: row.key)
+        rows = await self._find(f"SELECT {_columns(parts)} FROM campaign", references, name="key")
+        return _by_reference([_with_parts(row) for row in rows], references, lambda row: row.key)
 
     async def merchants(self, references: Sequence[int | str]) -> dict[int | str, MerchantRow]:
         """Return the merchants that exist, by the id (int) or key (str) they were asked for."""
@@ -152,6 +171,7 @@ class CampaignStore:
         *,
         where: CampaignFilter = ALL_CAMPAIGNS,
         order: CampaignOrder = CampaignOrder.NEWEST,
+        parts: CampaignParts = NO_PARTS,
     ) -> Page[CampaignRow]:
         """Return the `first` (0 to 100) campaigns after a cursor of the same order; InvalidInput for another cursor."""
         check_first(first)
@@ -160,11 +180,12 @@ class CampaignStore:
         if after is not None:
             by.follow(read_cursor(after, order=by.name, kind=by.kind), conditions)
         rows = await self._database.fetch(
-            f"SELECT {CAMPAIGN_COLUMNS}, {by.value} AS order_value FROM {_source(order)} {conditions} "
-            f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}",
+            f"SELECT {_columns(parts)}, order_value FROM ("
+            f"SELECT *, {by.value} AS order_value FROM {_source(order)} {conditions} "
+            f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}) AS campaign",
             *(*conditions.arguments, first + 1),
         )
-        return page_of(rows, campaign_row, first=first, after=after, order=by.name)
+        return page_of(rows, _with_parts, first=first, after=after, order=by.name)
 
     async def count_campaigns(self, where: CampaignFilter = ALL_CAMPAIGNS) -> int:
         """Return how many campaigns the filter lets through."""
@@ -226,6 +247,8 @@ class CampaignStore:
     async def _find(self, select: str, references: Sequence[int | str], *, name: str) -> list[Record]:
         ids = [r for r in references if isinstance(r, int) and 0 < r <= LARGEST_ID]
         names = [r for r in references if isinstance(r, str) and askable(r)]
+        if not names:
+            return await self._database.fetch(f"{select} WHERE id = ANY($1::bigint[])", ids)
         return await self._database.fetch(
             f"{select} WHERE id = ANY($1::bigint[]) OR {name} = ANY($2::text[])", ids, names
         )
@@ -240,11 +263,42 @@ def merchant_row(row: Record) -> MerchantRow:
     return MerchantRow(*row[: len(MerchantRow.__struct_fields__)])
 
 
-def campaign_row(row: Record) -> CampaignRow:
+def campaign_row(row: Record, merchant: MerchantRow | None = None, totals: Measures | None = None) -> CampaignRow:
     """Return a row that begins with CAMPAIGN_COLUMNS."""
-    id_, key, name, merchant_id, status, channels, *rest = row[: len(CampaignRow.__struct_fields__)]
+    id_, key, name, merchant_id, status, channels, *rest = row[: len(_CAMPAIGN_FIELDS)]
     sent_over = tuple([_CHANNELS[one] for one in channels])
-    return CampaignRow(id_, key, name, merchant_id, _STATUSES[status], sent_over, *rest)
+    return CampaignRow(
+        id_, key, name, merchant_id, _STATUSES[status], sent_over, *rest, merchant=merchant, totals=totals
+    )
+
+
+def _columns(parts: CampaignParts) -> str:
+    """Return what is read of `campaign`, for `_with_parts`."""
+    merchant = _MERCHANT_JSON if CampaignPart.MERCHANT in parts else "NULL::text"
+    totals = _TOTALS_JSON if CampaignPart.TOTALS in parts else "NULL::text"
+    return f"{CAMPAIGN_COLUMNS}, {merchant}, {totals}"
+
+
+def _with_parts(row: Record) -> CampaignRow:
+    merchant, totals = row[_OF_MERCHANT], row[_OF_TOTALS]
+    return campaign_row(
+        row,
+        None if merchant is None else _MERCHANT.decode(merchant),
+        None if totals is None else _TOTALS.decode(totals),
+    )
+
+
+class _WrittenMerchant(MerchantRow, frozen=True, array_like=True):
+    """A merchant as PostgreSQL writes it: an array of its fields."""
+
+
+_MERCHANT = msgspec.json.Decoder(_WrittenMerchant)
+_TOTALS = msgspec.json.Decoder(Measures)
+_OF_MERCHANT, _OF_TOTALS = len(_CAMPAIGN_FIELDS), len(_CAMPAIGN_FIELDS) + 1
+_MERCHANT_JSON = f"""
+(SELECT json_build_array({MERCHANT_COLUMNS})::text FROM merchant WHERE merchant.id = campaign.merchant_id)
+"""
+_TOTALS_JSON = f"(SELECT {sums_json()} FROM campaign_total WHERE campaign_id = campaign.id)"
 
 
 def user_row(row: Record) -> UserRow:

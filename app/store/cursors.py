@@ -5,7 +5,7 @@ from binascii import Error
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import overload
+from typing import Any, Protocol, overload
 
 import msgspec
 from msgspec import Struct
@@ -31,12 +31,20 @@ class Cursor:
         return urlsafe_b64encode(msgspec.json.encode((self.order, self.value, self.id))).decode().rstrip("=")
 
 
+class Placed(Protocol):
+    """A row with an `order_value` and an `id`."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return a column."""
+        ...
+
+
 class Cursors(Sequence[str]):
     """The cursors of a list's rows, written when they are looked at: few clients ask for any."""
 
-    def __init__(self, order: str, places: Sequence[tuple[CursorValue, int]]) -> None:
+    def __init__(self, order: str, rows: Sequence[Placed]) -> None:
         self._order = order
-        self._places = places
+        self._rows = rows
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -45,18 +53,18 @@ class Cursors(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         """Return a row's cursor."""
         if isinstance(index, slice):
-            return Cursors(self._order, self._places[index])
-        value, id_ = self._places[index]
-        return str(Cursor(self._order, value, id_))
+            return Cursors(self._order, self._rows[index])
+        row = self._rows[index]
+        return str(Cursor(self._order, row["order_value"], row["id"]))
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._rows)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cursors) and (self._order, self._places) == (other._order, other._places)
+        return isinstance(other, Cursors) and list(self) == list(other)
 
     def __hash__(self) -> int:
-        return hash((self._order, *self._places))
+        return hash(tuple(self))
 
 
 class Page[Row](Struct, frozen=True, kw_only=True):

@@ -79,7 +79,7 @@ def page_of[Row](
     shown = rows[:first]
     return Page(
         rows=tuple(build(row) for row in shown),
-        cursors=Cursors(order, [(row["order_value"], row["id"]) for row in shown]),
+        cursors=Cursors(order, shown),
         has_next=len(rows) > first,
         has_previous=after is not None,
     )

@@ -13,7 +13,7 @@ from msgspec import Struct
 from app.store.models.codes import EventType
 
 
-class Measures(Struct, frozen=True):
+class Measures(Struct, frozen=True, array_like=True):
     """Counts of events and sums of money, in millionths. Adding them merges disjoint sets of events."""
 
     sent: int = 0
@@ -71,6 +71,11 @@ def event_columns(names: Iterable[str] = MEASURES) -> str:
 def sums(names: Iterable[str] = MEASURES) -> str:
     """Return the sums of many rows, of totals or of `event_columns`, as a list of columns; 0 where there are none."""
     return ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in names)
+
+
+def sums_json() -> str:
+    """Return the sums of many rows of totals as PostgreSQL writes `Measures` in JSON: an array."""
+    return f"json_build_array({', '.join(f'coalesce(sum({name}), 0)::bigint' for name in MEASURES)})::text"
 
 
 # The sums of many rows of `event`, as a list of columns; 0 where there are none.

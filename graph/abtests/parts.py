@@ -32,12 +32,17 @@ _TOTALS_ALONE = frozenset({"asOf", "totals", "__typename"})
 def parts_of(wanted: Wanted) -> Parts:
     """Return what is to be read of tests, given what is selected of them and below."""
     needed = _needed(wanted)
-    return _NOTHING.union(*(needed.get(name.removeprefix(_TEST), WHOLE) for name in wanted if name.startswith(_TEST)))
+    return _NOTHING.union(*(needed.get(name, WHOLE) for name in _below(wanted, _TEST)))
 
 
 def totals_suffice(wanted: Wanted) -> bool:
     """Tell whether nothing but totals is selected of results."""
-    return _TOTALS_ALONE.issuperset(name.removeprefix(_RESULTS) for name in wanted if name.startswith(_RESULTS))
+    return _TOTALS_ALONE.issuperset(_below(wanted, _RESULTS))
+
+
+def _below(wanted: Wanted, type_: str) -> list[str]:
+    """Return the fields of a type, which is named with its dot, by name alone."""
+    return [one.removeprefix(type_) for one in wanted if one.startswith(type_) and not one.endswith("()")]
 
 
 def _needed(wanted: Wanted) -> Mapping[str, Parts]:

@@ -15,7 +15,7 @@ from graph.campaigns.types import Campaign
 from graph.connections import Connection
 from graph.fields import extend, reading, related
 from graph.identifiers import Identified, Kind
-from graph.scalars import JSON, BigInt
+from graph.scalars import JSON, BigInt, Passed
 
 
 def _of_test(name: str, description: str) -> Any:
@@ -31,7 +31,9 @@ class Variant:
     name: str = reading("Name for people.")
     is_control: bool = reading("Whether the others are compared with it.")
     weight: float = reading("Planned share of units, a fraction.")
-    payload: JSON | None = reading("What the application gets; null when the key says it all.")
+    payload: JSON | None = reading(
+        "What the application gets; null when the key says it all.", Passed("written_payload")
+    )
 
 
 @strawberry.type(description="What a test is judged by.")
@@ -202,7 +204,7 @@ class TestResults:
 
     as_of: datetime = reading("When the totals were read, UTC.")
     metric: Metric = reading("What was asked about.", attrgetter("question.metric"))
-    totals: list[VariantTotals] = reading("By variant.", lambda row: list(row.totals))
+    totals: list[VariantTotals] = reading("By variant.")
     sample_ratio: SampleRatioCheck = reading("The test's health.", rows.sample_ratio)
     frequentist: FrequentistResult | None = reading("Fixed horizon; null with `pending` saying why.", rows.frequentist)
     sequential: SequentialResult | None = reading("Valid at every look; null as above.", rows.sequential)
@@ -299,7 +301,7 @@ class ABTest:
     hypothesis: str | None = _of_test("hypothesis", "What is expected and why; null when not said.")
     status: TestStatus = _of_test("status", "The test's place in its life.")
     campaign: Campaign | None = related("The campaign it is about; null when about none.")
-    variants: list[Variant] = reading("The arms, in their order.", lambda row: list(row.variants))
+    variants: list[Variant] = reading("The arms, in their order.")
     control: Variant = reading("What the others are compared with.")
     metric: Metric = reading("What decides.", lambda row: metric_of(row, None))
     guardrails: list[Metric] = reading("What must not get worse.", lambda row: list(row.metrics[1:]))

@@ -10,12 +10,12 @@ from app.campaigns.cohorts import Cohort
 from app.campaigns.metrics import Dimension, Interval, Metrics, Roi, SegmentPerformance, TrendPoint, Window
 from app.campaigns.portfolio import MerchantPerformance, PortfolioSummary, Ranked
 from app.errors import InvalidInput
-from app.store.campaigns import CampaignRow, MerchantRow
+from app.store.campaigns import CampaignPart, CampaignParts, CampaignRow, MerchantRow
 from graph.campaigns import types
 from graph.campaigns.inputs import After, First, InWindow, window_of
 from graph.connections import Listing, checked_first
 from graph.context import Context
-from graph.fields import loads
+from graph.fields import Wanted, loads
 
 MAX_PERIODS = 366
 
@@ -38,6 +38,14 @@ class PortfolioIn:
     window: Window
 
 
+def campaign_parts(wanted: Wanted) -> CampaignParts:
+    """Return what is to be read of campaigns at once, given what is selected of them and below."""
+    return frozenset(part for name, part in _PARTS.items() if name in wanted)
+
+
+_PARTS = {"Campaign.merchant": CampaignPart.MERCHANT, "Campaign.metrics()": CampaignPart.TOTALS}
+
+
 def ids(rows: Sequence[Any]) -> list[int]:
     """Return the rows' numbers, each once."""
     return list(dict.fromkeys(row.id for row in rows))
@@ -46,7 +54,12 @@ def ids(rows: Sequence[Any]) -> list[int]:
 @loads(types.Campaign, "merchant")
 async def campaign_merchants(context: Context, campaigns: Sequence[CampaignRow]) -> list[MerchantRow]:
     """Load whose offers these are."""
-    return await _merchants(context, [campaign.merchant_id for campaign in campaigns])
+    read = [campaign.merchant for campaign in campaigns if campaign.merchant is not None]
+    return (
+        read
+        if len(read) == len(campaigns)
+        else await _merchants(context, [campaign.merchant_id for campaign in campaigns])
+    )
 
 
 @loads(types.Campaign, "metrics")
@@ -54,6 +67,9 @@ async def campaign_metrics(
     context: Context, campaigns: Sequence[CampaignRow], *, window: InWindow = None
 ) -> list[Metrics]:
     """Load how campaigns did."""
+    read = [campaign.totals for campaign in campaigns if campaign.totals is not None]
+    if window is None and len(read) == len(campaigns):
+        return context.services.metrics.of_totals(read)
     found = await context.services.metrics.metrics(ids(campaigns), window_of(window))
     return [found[campaign.id] for campaign in campaigns]
 
@@ -119,9 +135,10 @@ async def merchant_metrics(
 
 
 @loads(types.RankedCampaign, "campaign")
-async def ranked_campaigns(context: Context, places: Sequence[Ranked]) -> list[CampaignRow]:
+async def ranked_campaigns(context: Context, places: Sequence[Ranked], *, wanted: Wanted) -> list[CampaignRow]:
     """Load the campaigns of a ranking."""
-    found = await context.services.campaigns.campaigns([place.campaign_id for place in places])
+    ids_ranked = [place.campaign_id for place in places]
+    found = await context.services.campaigns.campaigns(ids_ranked, parts=campaign_parts(wanted))
     return [found[place.campaign_id] for place in places]
 
 

@@ -1,15 +1,16 @@
 """Writes, in Python, the functions that complete what one operation selects.
 
-One function an object of the selection takes the row (or the branch that stands for it) and returns a dict in the
-selection's order. Leaves are put in as they are where they are of the expected kind. A function returns what
-graphql-core would, or raises: it never judges.
+An object of the selection is a dict display in the selection's order: in a function of its own that takes the branch or
+the row, or in its parent's where the row alone says everything. Leaves are put in as they are where they are of the
+expected kind. A function returns what graphql-core would, or raises: it never judges.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, cast
 
+import orjson
+from asyncpg import PostgresError
 from graphql import (
     GraphQLLeafType,
     GraphQLList,
@@ -20,9 +21,10 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetails
 
+from app.errors import DomainError, DomainErrors
 from graph.completion.leaves import Surprise, complete_by, leaf_of
 from graph.identifiers import Identified
-from graph.scalars import Amount, write_micros
+from graph.scalars import Amount, Passed, write_micros
 from graph.selection import LOADED, READER, Selected, Selections
 from graph.trees import Branch
 
@@ -52,9 +54,11 @@ class _Writer:
             "Surprise": Surprise,
             "surprised": _surprised,
             "write_micros": write_micros,
+            "Fragment": orjson.Fragment,
             "Branch": Branch,
         }
         self._written: dict[object, str] = {}
+        self._seen: set[object] = set()
         self._fields = 0
         self._values = 0
 
@@ -66,37 +70,48 @@ class _Writer:
 
     def write_root(self) -> None:
         """Write the function of the operation's root."""
-        root = self._selections.schema.get_root_type(self._selections.operation.operation)
+        operation = self._selections.operation.operation
+        root = cast("GraphQLObjectType", self._selections.schema.get_root_type(operation))
         members: list[str] = []
         for selected in self._selections.roots():
-            loaded = f"values[{selected.key!r}]"
-            members.append(f"{selected.key!r}: {self._value(cast('GraphQLObjectType', root), selected, loaded)}")
+            typename = selected.field is TypeNameMetaFieldDef
+            value = repr(root.name) if typename else self._value(selected, f"values[{selected.key!r}]")
+            members.append(f"{selected.key!r}: {value}")
         self._lines += ["def complete(values):", f"    return {{{', '.join(members)}}}"]
 
-    def _object(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> str:
-        """Write the function of an object; return its name."""
+    def _object(self, type_: GraphQLObjectType, details: list[FieldDetails], source: str, *, bound: bool) -> str:
+        """Return the expression of an object that is not null. `bound` says that the source is a name."""
         if type_.is_type_of is not None:
             raise NotCompiled
         selected = self._selections.below(type_, details)
         same = (type_.name, *((one.key, *(id(detail.node) for detail in one.details)) for one in selected))
+        if same not in self._seen and _is_plain(selected):
+            self._seen.add(same)
+            sources = _Sources(self._names, source) if bound else _Sources(self._names, self._new("r"), source)
+            return self._members(type_, selected, sources)
         if same not in self._written:  # the same fields of the same fragments, in another place
             self._written[same] = self._write_object(type_, selected)
-        return self._written[same]
+        return f"{self._written[same]}({source})"
 
     def _write_object(self, type_: GraphQLObjectType, selected: Sequence[Selected]) -> str:
-        self._count(len(selected))
         branching = any(LOADED in one.field.extensions for one in selected)
-        sources = _Sources("row" if branching else "value", self._names)
-        members = [f"{one.key!r}: {self._value(type_, one, sources.of(one))}" for one in selected]
+        members = self._members(type_, selected, _Sources(self._names, "row" if branching else "value"))
         name = self._new("object")
-        self._lines += [f"def {name}(value):", *_head(branching=branching), *sources.lines()]
-        self._lines += [f"    return {{{', '.join(members)}}}"]
+        self._lines += [f"def {name}(value):", *_head(branching=branching), f"    return {members}"]
         return name
 
-    def _value(self, parent: GraphQLObjectType, selected: Selected, source: str) -> str:
-        field = selected.field
-        if field is TypeNameMetaFieldDef:
+    def _members(self, type_: GraphQLObjectType, selected: Sequence[Selected], sources: "_Sources") -> str:
+        self._count(len(selected))
+        members = [f"{one.key!r}: {self._member(type_, one, sources)}" for one in selected]
+        return f"{{{', '.join(members)}}}"
+
+    def _member(self, parent: GraphQLObjectType, selected: Selected, sources: "_Sources") -> str:
+        if selected.field is TypeNameMetaFieldDef:
             return repr(parent.name)
+        return self._value(selected, sources.of(selected))
+
+    def _value(self, selected: Selected, source: str) -> str:
+        field = selected.field
         if LOADED not in field.extensions and (READER not in field.extensions or field.args):
             raise NotCompiled
         if isinstance(field.extensions.get(READER), _Written):
@@ -113,7 +128,10 @@ class _Writer:
             return self._list(cast("Any", inner).of_type, details, source, nullable=nullable)
         if not isinstance(inner, GraphQLObjectType):
             raise NotCompiled
-        return self._call(self._object(inner, details), source, nullable=nullable)
+        if not nullable:
+            return self._object(inner, details, source, bound=source.isidentifier())
+        value = self._new("v")
+        return f"(None if ({value} := {source}) is None else {self._object(inner, details, value, bound=True)})"
 
     def _leaf(self, type_: GraphQLLeafType, source: str, *, nullable: bool) -> str:
         value, leaf = self._new("v"), leaf_of(type_)
@@ -134,12 +152,6 @@ class _Writer:
         items = f"[{self._completed(item, details, each)} for {each} in {value}]"
         return f"({null}{items} if type({first}) is list or type({value}) is tuple else surprised())"
 
-    def _call(self, function: str, source: str, *, nullable: bool) -> str:
-        if not nullable:
-            return f"{function}({source})"
-        value = self._new("v")
-        return f"(None if ({value} := {source}) is None else {function}({value}))"
-
     def _count(self, fields: int) -> None:
         self._fields += fields
         if self._fields > MOST_FIELDS:
@@ -151,12 +163,16 @@ class _Writer:
 
 
 class _Sources:
-    """Where an object's fields are read, each as an expression over its function's locals."""
+    """Where an object's fields are read, each as an expression that is evaluated once, one after the other.
 
-    def __init__(self, row: str, names: dict[str, Any]) -> None:
-        self._row = row
+    The first that needs the row takes it from its source, and the first that needs a part of the row from there.
+    """
+
+    def __init__(self, names: dict[str, Any], row: str, source: str | None = None) -> None:
         self._names = names
-        self._parts: Counter[str] = Counter()
+        self._row = row
+        self._source = source
+        self._parts: dict[str, str] = {}
 
     def of(self, selected: Selected) -> str:
         field = selected.field
@@ -170,20 +186,37 @@ class _Sources:
         attribute = f"{self._owner(owner)}.{name}"
         return _text(read, attribute) if isinstance(read, _Written) else attribute
 
-    def lines(self) -> list[str]:
-        """Return the assignments that the expressions rest on."""
-        return [f"    {_local(owner)} = {self._row}.{owner}" for owner in self._parts]
+    def _taken(self) -> str:
+        """Return the row; the first time, taken from its source."""
+        source, self._source = self._source, None
+        return self._row if source is None else f"({self._row} := {source})"
 
     def _owner(self, owner: str) -> str:
         if not owner:
-            return self._row
-        self._parts[owner] += 1
-        return _local(owner)
+            return self._taken()
+        if owner not in self._parts:
+            self._parts[owner] = f"{self._row}_{owner.replace('.', '_')}"
+            return f"({self._parts[owner]} := {self._taken()}.{owner})"
+        return self._parts[owner]
 
     def _called(self, read: object) -> str:
         name = f"read_{len(self._names)}"
         self._names[name] = read
-        return f"{name}({self._row})"
+        return f"{name}({self._taken()})"
+
+
+_ON_ERRORS = frozenset(
+    name for error in (DomainError(""), DomainErrors([]), PostgresError(), OSError()) for name in dir(error)
+)
+"""Attributes that an error among the values may have too."""
+
+
+def _is_plain(selected: Sequence[Selected]) -> bool:
+    """Tell whether an object is but a row, and reading it fails where there is an error, or nothing, in its place."""
+    if any(LOADED in one.field.extensions for one in selected):
+        return False
+    paths = (_path(one.field.extensions.get(READER)) for one in selected)
+    return any(path is not None and path.partition(".")[0] not in _ON_ERRORS for path in paths)
 
 
 def _head(*, branching: bool) -> list[str]:
@@ -202,16 +235,14 @@ def _path(read: object) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-_Written = (Identified, Amount)
+_Written = (Identified, Amount, Passed)
 """Readers whose leaves are written from what they read, without the value in between."""
 
 
-def _text(read: Identified | Amount, attribute: str) -> str:
-    return f"write_micros({attribute})" if isinstance(read, Amount) else f"f'{read.kind}_{{{attribute}}}'"
-
-
-def _local(owner: str) -> str:
-    return "of_" + owner.replace(".", "_")
+def _text(read: Identified | Amount | Passed, attribute: str) -> str:
+    if isinstance(read, Identified):
+        return f"f'{read.kind}_{{{attribute}}}'"
+    return f"write_micros({attribute})" if isinstance(read, Amount) else f"Fragment(bytes({attribute}))"
 
 
 def _surprised() -> object:
