@@ -9,6 +9,7 @@ import {
 import type { Client as LiveClient } from "graphql-ws";
 import { Connection } from "./connection";
 import { openLive } from "./live";
+import { OwnChanges } from "./own-changes";
 import { refetching } from "./refetching";
 
 export const GRAPH = "/graphql";
@@ -30,13 +31,15 @@ const isRefusal = (error: CombinedError) => (error.response as Response | undefi
 export function openGraph(key: string, onRefused: () => void): Graph {
   const connection = new Connection();
   const authorization = authorizationOf(key);
+  const own = new OwnChanges();
   const live = openLive({ url: liveUrl(), authorization, connection, onRefused });
   const client = new Client({
     url: GRAPH,
     preferGetMethod: false,
     requestPolicy: "cache-and-network",
-    fetchOptions: { headers: { Authorization: authorization } },
+    fetchOptions: () => ({ headers: { Authorization: authorization, ...own.headers() } }),
     exchanges: [
+      own.exchange,
       refetching(connection),
       mapExchange({ onError: (error) => isRefusal(error) && onRefused() }),
       cacheExchange,
