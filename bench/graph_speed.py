@@ -1,4 +1,4 @@
-"""The graph's part of the table: short rounds of bench.graph, and what is claimed of it."""
+"""The graph's part of the table: short rounds of bench.graph, with 1 and with 16 connections."""
 
 import statistics
 from collections.abc import Iterable
@@ -25,19 +25,20 @@ PEERS = {
 }
 NAMES = {
     "PostGraphile": "PostGraphile 5",
-    "Mercurius": "Mercurius, JIT",
+    "Mercurius": "Mercurius with JIT",
     "Apollo": "Apollo Server",
-    "limit: tree, orjson": "asyncpg and orjson",
+    "limit: tree, orjson": "asyncpg and orjson alone",
+    "Strawberry, tuned": "Strawberry, tuned",
 }
 
 
 def claim(question: str, server: str) -> Claim:
     """Return what is claimed of a question beside a server."""
-    peer = NAMES.get(server, server)
+    peer = NAMES[server]
     return Claim(
-        name=f"graph: {ASKED[question]}, {peer}",
+        name=f"graph: {ASKED[question]}; {peer}",
         unit="ms of CPU",
-        peer=f"{peer} (1 / 16 connections)",
+        peer=peer,
         promised=PEERS[question, server],
     )
 

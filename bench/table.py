@@ -6,6 +6,7 @@ the benches print while they measure is in .winnow/bench/table.log.
 
 import argparse
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -29,7 +30,9 @@ from bench import (
 )
 from bench.claims import Claim, Row, table
 
-LOG = Path(__file__).parents[1] / ".winnow" / "bench" / "table.log"
+ROOT = Path(__file__).parents[1]
+LOG = ROOT / ".winnow" / "bench" / "table.log"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
 WIDTH = 170
 
 
@@ -84,11 +87,25 @@ def measured(parts: tuple[Part, ...]) -> Iterator[Row]:
         yield from rows
 
 
+def write(rows: list[Row], page: Path) -> None:
+    """Put what was measured into a page's tables, where it has these claims; what was not measured stays."""
+    text = page.read_text()
+    for row in rows:
+        if row.pairs:
+            line = f"| {' | '.join(row.cells())} |"
+            text = re.sub(
+                rf"^\| {re.escape(row.claim.name)} \|.*$", lambda _found, line=line: line, text, flags=re.MULTILINE
+            )
+    page.write_text(text)
+
+
 def main() -> None:
     """Measure everything, or the parts that are named, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[part.name for part in PARTS], help="leave out the others")
-    chosen = parser.parse_args().only
+    parser.add_argument("--write", action="store_true", help="put the figures into README.md and docs/benchmarks.md")
+    options = parser.parse_args()
+    chosen = options.only
     LOG.unlink(missing_ok=True)
     started, load = time.perf_counter(), os.getloadavg()[0]
     rows = list(measured(tuple(part for part in PARTS if not chosen or part.name in chosen)))
@@ -96,6 +113,8 @@ def main() -> None:
     machine = f"{os.cpu_count()} cores, load {load:.1f} before and {os.getloadavg()[0]:.1f} after"
     Console(width=WIDTH).print(table(rows, title=f"How fast: {minutes:.0f} minutes, {machine}"))
     met, judged = sum(row.met is True for row in rows), sum(row.met is not None for row in rows)
+    for page in PAGES if options.write else ():
+        write(rows, page)
     print(f"{met} of {judged} claims met, {len(rows) - judged} not measured.")
 
 
