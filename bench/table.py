@@ -87,9 +87,9 @@ def measured(parts: tuple[Part, ...]) -> Iterator[Row]:
         yield from rows
 
 
-def write(rows: list[Row], page: Path) -> None:
-    """Put what was measured into a page's tables, where it has these claims; what was not measured stays."""
-    text = page.read_text()
+def write(rows: list[Row], page: Path, *, run: str) -> None:
+    """Put what was measured, and in which run, into a page that has these claims; what was not measured stays."""
+    text = re.sub(r"^Measured in one run: .*$", f"Measured in one run: {run}.", page.read_text(), flags=re.MULTILINE)
     for row in rows:
         if row.pairs:
             line = f"| {' | '.join(row.cells())} |"
@@ -111,10 +111,11 @@ def main() -> None:
     rows = list(measured(tuple(part for part in PARTS if not chosen or part.name in chosen)))
     minutes = (time.perf_counter() - started) / 60
     machine = f"{os.cpu_count()} cores, load {load:.1f} before and {os.getloadavg()[0]:.1f} after"
-    Console(width=WIDTH).print(table(rows, title=f"How fast: {minutes:.0f} minutes, {machine}"))
+    run = f"{minutes:.0f} minutes, {machine}"
+    Console(width=WIDTH).print(table(rows, title=f"How fast: {run}"))
     met, judged = sum(row.met is True for row in rows), sum(row.met is not None for row in rows)
     for page in PAGES if options.write else ():
-        write(rows, page)
+        write(rows, page, run=run)
     print(f"{met} of {judged} claims met, {len(rows) - judged} not measured.")
 
 
