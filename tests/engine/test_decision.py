@@ -195,3 +195,82 @@ def test_thresholds_out_of_range():
         Thresholds(relative_expected_loss=float("nan"))
     with pytest.raises(InvalidInput, match="above 0"):
         Thresholds(effect_that_matters=0.0)
+
+
+def test_the_ends_of_the_ranges_of_thresholds():
+    for probability in (0.0, 1.0, float("nan")):
+        with pytest.raises(InvalidInput, match="between 0 and 1"):
+            Thresholds(probability_best=probability)
+    assert Thresholds(relative_expected_loss=0.0).relative_expected_loss == 0.0
+    assert Thresholds(expected_loss=0.0).expected_loss == 0.0
+
+
+def test_a_threshold_that_is_just_reached_is_enough():
+    thresholds = Thresholds(probability_best=0.96, expected_loss=0.002)
+    known = evidence(1000, 1200, probability_best=(0.04, 0.96), expected_loss=(0.02, 0.002))
+    verdict = decide(known, thresholds=thresholds)
+    assert (verdict.decision, verdict.winner) == (Decision.WINNER, 1)
+    assert "enough to choose it" in told(verdict)
+
+
+def test_a_tenth_of_what_matters_may_be_lost():
+    known = evidence(1000, 1200, probability_best=(0.04, 0.96), expected_loss=(0.02, 0.002))
+    assert decide(known, thresholds=Thresholds(effect_that_matters=0.02)).decision is Decision.WINNER
+    assert decide(known, thresholds=Thresholds(effect_that_matters=0.0199)).decision is Decision.KEEP_RUNNING
+
+
+def test_without_an_expected_loss_or_a_limit_probability_alone_decides():
+    known = evidence(1000, 1200, probability_best=(0.001, 0.999))
+    assert decide(known, thresholds=Thresholds(expected_loss=0.0)).decision is Decision.WINNER
+    unlimited = replace(known, expected_loss=(0.02, 5.0), control_value=None)
+    assert decide(unlimited).decision is Decision.WINNER
+    assert decide(replace(unlimited, control_value=-0.1)).decision is Decision.KEEP_RUNNING  # 1 % of 0.1
+
+
+def test_either_test_is_enough_to_agree():
+    both = evidence(1000, 1003, probability_best=(0.47, 0.53), expected_loss=(0.002, 0.002))
+    assert decide(replace(both, sequential=None)).agreed
+    assert decide(replace(both, frequentist=None)).agreed
+    assert not decide(replace(both, sequential=None, frequentist=None)).agreed
+    assert not decide(replace(both, probability_best=None)).agreed
+
+
+def p_values(known: Evidence, *values: float) -> Evidence:
+    """Return the evidence with these adjusted p-values of the always-valid test."""
+    changed = [replace(one, adjusted_p_value=p) for one, p in zip(known.sequential.comparisons, values, strict=True)]
+    return replace(known, sequential=replace(known.sequential, comparisons=tuple(changed)))
+
+
+def test_a_p_value_that_equals_the_error_rate_calls_nothing():
+    known = evidence(1000, 1200, probability_best=(0.001, 0.999), expected_loss=(0.02, 1e-6))
+    alpha = 1.0 - known.sequential.level
+    assert decide(p_values(known, alpha)).decision is Decision.KEEP_RUNNING
+    assert decide(p_values(known, alpha * 0.999)).decision is Decision.WINNER
+
+
+def test_a_difference_of_nothing_is_no_better():
+    known = evidence(1000, 1000, probability_best=(0.999, 0.001), expected_loss=(1e-6, 0.02))
+    verdict = decide(p_values(known, 0.001))  # no real test gives this; the control is called, never the treatment
+    assert (verdict.decision, verdict.winner) == (Decision.WINNER, 0)
+
+
+def test_an_interval_that_just_reaches_what_matters_lies_within_it():
+    known = evidence(1000, 1003, target=10_000, probability_best=(0.47, 0.53), expected_loss=(0.002, 0.002))
+    difference = known.frequentist.comparisons[0].difference
+    widest = max(-difference.low, difference.high)
+    decisions = [
+        decide(known, thresholds=Thresholds(effect_that_matters=widest * factor)).decision for factor in (1.0, 0.999)
+    ]
+    assert decisions == [Decision.NO_DIFFERENCE, Decision.KEEP_RUNNING]
+    mirrored = evidence(1003, 1000, target=10_000, probability_best=(0.53, 0.47), expected_loss=(0.002, 0.002))
+    lowest = -mirrored.frequentist.comparisons[0].difference.low
+    decisions = [
+        decide(mirrored, thresholds=Thresholds(effect_that_matters=lowest * factor)).decision for factor in (1.0, 0.999)
+    ]
+    assert decisions == [Decision.NO_DIFFERENCE, Decision.KEEP_RUNNING]
+
+
+def test_one_unit_exposed_twice_is_told_and_none_is_not():
+    known = evidence(1000, 1010)
+    assert "1 units were exposed" in told(decide(replace(known, multiple_exposures=1)))
+    assert "more than one variant" not in told(decide(known))
