@@ -8,6 +8,7 @@ import gzip
 import json
 import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -59,11 +60,11 @@ class Doors:
         del document["security"]  # all requests here carry a key; keys are fuzzed by none
         self._schema = schemathesis.openapi.from_dict(document)
 
-    def run(self, door: str, *, cases: int) -> None:
-        """Send the door that many made-up cases, after the document's examples and boundaries."""
+    def run(self, door: str, *, cases: int, boundaries: int | None = None) -> None:
+        """Send the door that many made-up cases, after the document's examples and (at most so many) boundaries."""
         operations = [self._schema[path]["POST"] for path in DOORS[door]]
         for operation in operations:
-            for case in self._fixed(operation):
+            for case in islice(self._fixed(operation), boundaries):
                 self._try(door, case)
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
                 strategy = operation.as_strategy(generation_mode=mode)

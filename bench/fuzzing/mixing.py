@@ -39,6 +39,7 @@ _BY_FIELD: Mapping[str, str] = {
 """What the argument `id` of a field names."""
 _FRACTIONS = ("0.95", "0.5", "0.9", "0.1", "0.05", "0.99", "0.8", "1", "0.2")
 _AMOUNTS = ("0", "5.00", "12.5", "0.000001", "1000000000", "250")
+_BANDITS = ("THOMPSON", "TOP_TWO_THOMPSON", "UCB", "EPSILON_GREEDY")
 _WORDS = ("spring-sale", "a", "winter_2", "control", "Ünïcode", "push")
 
 
@@ -96,7 +97,7 @@ class Mixing:
             f"holdout: {chance.choice(('0', '0.1'))}",
             f'campaignId: "{chance.choice(self._names["campaign"])}"',
             f"guardrails: [{self.metric(chance)}]",
-            f"allocationPolicy: {chance.choice(('THOMPSON', 'TOP_TWO_THOMPSON', 'UCB', 'EPSILON_GREEDY'))}, floor: 0.05",
+            f"allocationPolicy: {chance.choice(_BANDITS)}, floor: 0.05",
             'allocationPolicy: CONTEXTUAL_THOMPSON, contextAttributes: ["segment"], floor: 0.02',
             'targeting: {segment: "loyal"}',
             'exclusion: {group: "g", low: 0, high: 0.5}',
