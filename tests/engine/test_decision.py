@@ -270,6 +270,19 @@ def test_an_interval_that_just_reaches_what_matters_lies_within_it():
     assert decisions == [Decision.NO_DIFFERENCE, Decision.KEEP_RUNNING]
 
 
+def test_which_test_is_read_where_none_calls_a_variant():
+    known = evidence(1000, 1003, probability_best=(0.47, 0.53), expected_loss=(0.002, 0.002))
+    assert "The always-valid test tells no variant apart" in told(decide(known))
+    assert "The fixed-horizon test tells no variant apart" in told(decide(replace(known, progress=1.0)))
+    assert "The always-valid test tells no" in told(decide(replace(known, progress=1.0, frequentist=None)))
+
+
+def test_what_the_choice_costs_is_told_where_it_is_known():
+    known = evidence(1000, 1200, probability_best=(0.05, 0.95), expected_loss=(0.02, 0.005))
+    assert "P(B is best) = 0.950, expected loss 0.005: more than the 0.001 that may be lost" in told(decide(known))
+    assert "P(B is best) = 0.950: enough to choose it" in told(decide(replace(known, expected_loss=None)))
+
+
 def test_one_unit_exposed_twice_is_told_and_none_is_not():
     known = evidence(1000, 1010)
     assert "1 units were exposed" in told(decide(replace(known, multiple_exposures=1)))
