@@ -7,17 +7,23 @@ aggregate or a sign. Changes are made in a copy of the tree. Without a module: t
 
 import argparse
 import ast
+import importlib
+import json
 import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 TARGETS = {
@@ -87,8 +93,18 @@ def mutants(source: str) -> list[Mutant]:
     for line in lines:
         starts.append(starts[-1] + len(line))
     place = lambda line, column: starts[line - 1] + len(lines[line - 1].encode()[:column].decode())
-    found = {mutant for node in ast.walk(tree) for mutant in _of(node, source, place)}
+    found = {mutant for node in _walked(tree) for mutant in _of(node, source, place)}
     return sorted(found)
+
+
+def _walked(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a tree's nodes; decorators and annotations say nothing that tests could notice."""
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name not in ("decorator_list", "annotation", "returns"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _walked(child)
 
 
 def _of(node: ast.AST, source: str, place) -> Iterator[Mutant]:
@@ -147,23 +163,21 @@ class Trial:
             if file.is_file():
                 shutil.copy(file, copy)
 
+        environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+        self._runner = subprocess.Popen(
+            command, cwd=copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def close(self) -> None:
+        """End the process that runs tests."""
+        self._runner.communicate()
+
     def passes(self, tests: tuple[str, ...], timeout: float) -> bool:
         """Run tests; what takes too long does not pass."""
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-        environment = {**os.environ, "PYTHONPATH": str(self._copy), "PYTHONDONTWRITEBYTECODE": "1"}
-        with subprocess.Popen(
-            command,
-            cwd=self._copy,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process:
-            try:
-                return process.wait(timeout) == 0
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 15)
-                return False
+        self._runner.stdin.write(json.dumps([timeout, tests]) + "\n")
+        self._runner.stdin.flush()
+        return self._runner.stdout.readline() == "passed\n"
 
     def survives(self, module: str, mutant: Mutant, tests: tuple[str, ...], timeout: float) -> bool:
         """Return whether the tests pass in spite of a change."""
@@ -203,6 +217,67 @@ def tried(trial: Trial, module: str, tests: tuple[str, ...], options: argparse.N
     return count, survivors
 
 
+# ------------------------------------------------------------------------------------------------ where tests run
+
+
+def serve() -> None:
+    """Run tests as asked, each time in a fork that finds all libraries imported and nothing of the project."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    with Path(os.devnull).open("r+") as nothing:
+        for number in (1, 2):
+            os.dup2(nothing.fileno(), number)
+    loaded = False
+    for line in sys.stdin:
+        timeout, tests = json.loads(line)
+        if not loaded:
+            loaded = preload(tests)
+        answers.write("passed\n" if forked(lambda tests=tests: run(tests), timeout) == 0 else "failed\n")
+
+
+def run(tests: list[str]) -> int:
+    """Run tests in this process."""
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore:Module already imported", *tests]))
+
+
+def preload(tests: list[str]) -> bool:
+    """Import the libraries that tests import; which these are is found by running them."""
+    notes = Path("libraries.json")
+
+    def note() -> int:
+        run(tests)
+        names = [
+            name for name, module in sys.modules.items() if "site-packages" in (getattr(module, "__file__", "") or "")
+        ]
+        return 0 if notes.write_text(json.dumps(names)) else 1
+
+    forked(note, 900)
+    for name in json.loads(notes.read_text()):
+        with suppress(Exception):
+            importlib.import_module(name)
+    return True
+
+
+def forked(work: Callable[[], int], timeout: float) -> int:
+    """Return what work returns in a process of its own; 1 where it takes too long."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        code = 1
+        try:
+            code = work()
+        finally:
+            os._exit(code)
+    until = time.monotonic() + timeout
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return 1
+
+
 def main() -> None:
     """Try, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -210,12 +285,19 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="of each module's changes, drawn with a fixed seed")
     parser.add_argument("--lines", type=int, nargs="+", help="only changes on these lines")
     parser.add_argument("--minutes", type=float, default=120.0, help="after which no further change is tried")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        serve()
+        return
     options.until = time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="winnow-mutate-") as folder:
         Path(folder).chmod(0o755)
         trial = Trial(Path(folder))
-        totals = [tried(trial, module, TARGETS[module], options) for module in options.modules or TARGETS]
+        try:
+            totals = [tried(trial, module, TARGETS[module], options) for module in options.modules or TARGETS]
+        finally:
+            trial.close()
     count, survivors = map(sum, zip(*totals, strict=True))
     print(f"in all: {count} tried, {count - survivors} noticed, {survivors} survived")
 
