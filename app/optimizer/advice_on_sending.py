@@ -1,7 +1,7 @@
 """Advice on what to send when: the amount of a campaign, and the hour of its messages."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from app.optimizer.situations import DAYS, KnownHours, Situation, figures, in_words, messages
 from app.store.activity import Timed
@@ -9,6 +9,7 @@ from app.store.learned import OfferCurveRow
 from app.store.measures import Measures
 from app.store.models.codes import RecommendationKind
 from app.store.recommendations import Advice
+from app.store.triples import estimate_of
 from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
 from engine.estimates import about, product_of, scaled
@@ -58,15 +59,10 @@ def _amount_gain(curve: OfferCurveRow, present: float, sends: int) -> IntervalEs
         return None
     amounts = [float(point["amount"]) for point in points]
     try:
-        gain = amount_gain(amounts, [_estimate(point["gain"]) for point in points], present=present)
+        gain = amount_gain(amounts, [estimate_of(point["gain"]) for point in points], present=present)
     except NotEnoughData:
         return None
     return scaled(gain, sends)
-
-
-def _estimate(triple: Sequence[float]) -> IntervalEstimate:
-    point, low, high = triple
-    return IntervalEstimate(point=point, low=low, high=high)
 
 
 def advise_hour(situation: Situation, hours: KnownHours | None) -> Iterator[Advice]:

@@ -21,8 +21,8 @@ from app.store.measures import Measures
 from app.store.models.codes import ModelKind
 from app.store.performance import Breakdown, Part, PerformanceStore
 from app.store.recommendations import Advice, RecommendationStore, Replaced
+from app.store.triples import estimate_of
 from app.store.windows import Window
-from engine.effects import IntervalEstimate
 
 type Verdicts = Callable[[], Awaitable[Sequence[TestState]]]
 """Port: what both schools say of the tests that run or are paused."""
@@ -115,19 +115,14 @@ def _known_hours(profiles: Sequence[SendTimeRow], models: Sequence[ModelRow]) ->
     if everyone is None or active is None:
         return None
     scores: Mapping[str, Any] = active.scores
+    judged: Mapping[str, Any] = scores.get("at_advised_hours") or {}
+    borne_out: Sequence[float] | None = judged.get("borne_out")
     return KnownHours(
         everyone=everyone,
         loss=scores.get("log_loss"),
         loss_by_everyone=scores.get("log_loss_by_everyones_hours"),
-        borne_out=_borne_out(scores.get("at_advised_hours") or {}),
+        borne_out=None if borne_out is None else estimate_of(borne_out),
     )
-
-
-def _borne_out(judged: Mapping[str, Any]) -> IntervalEstimate | None:
-    if not judged.get("borne_out"):
-        return None
-    point, low, high = judged["borne_out"]
-    return IntervalEstimate(point=point, low=low, high=high)
 
 
 def _by_campaign(rows: Sequence[Earned]) -> dict[int, list[Earned]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.optimizer.response import Candidates, asked_of, blocks_of_pairs
 from app.optimizer.threads import one_thread
+from app.store.triples import triple
 from engine.arrays import FloatArray, IntArray
 from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
@@ -175,15 +176,11 @@ def _evidence(trial: EffectTrial, fit: TreatmentFit) -> dict[str, Any]:
         "told_apart": active.told_apart,
         "learner": str(active.learner),
         "held_out": fit.held_out_rows,
-        "slope": _triple(active.slope),
-        "qini": _triple(active.qini),
-        "fifths": [{"units": p.units, "predicted": p.predicted, "observed": _triple(p.observed)} for p in active.parts],
+        "slope": triple(active.slope),
+        "qini": triple(active.qini),
+        "fifths": [{"units": p.units, "predicted": p.predicted, "observed": triple(p.observed)} for p in active.parts],
         "reasons": [fit.reason],
     }
-
-
-def _triple(estimate: IntervalEstimate) -> list[float]:
-    return [estimate.point, estimate.low, estimate.high]
 
 
 def rows_of(effects: Sequence[LearnedEffect]) -> Iterator[tuple[object, ...]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.optimizer.sends import MICROS
 from app.optimizer.threads import one_thread
+from app.store.triples import triple
 from engine.arrays import FloatArray, IntArray
 from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
@@ -189,14 +190,14 @@ def _point(advice: OfferAdvice, place: int) -> dict[str, Any]:
     point = advice.curve[place]
     return {
         "amount": round(point.amount, 2),
-        "conversion_rate": _triple(point.conversion_rate, 6),
-        "profit_per_user": _triple(point.profit_per_user, 4),
-        "gain": _triple(point.gain, 4),
+        "conversion_rate": _rounded(point.conversion_rate, 6),
+        "profit_per_user": _rounded(point.profit_per_user, 4),
+        "gain": _rounded(point.gain, 4),
     }
 
 
-def _triple(estimate: IntervalEstimate, digits: int) -> list[float]:
-    return [round(value, digits) for value in (estimate.point, estimate.low, estimate.high)]
+def _rounded(estimate: IntervalEstimate, digits: int) -> list[float]:
+    return [round(value, digits) for value in triple(estimate)]
 
 
 def _evidence(

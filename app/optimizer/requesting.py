@@ -7,7 +7,7 @@ from app.auth.auditing import Audit
 from app.auth.principals import Permission, Principal
 from app.errors import DomainErrors, NotFound
 from app.runtime.clock import Clock
-from app.store.database import Database
+from app.store.database import Connection, Database
 from app.store.jobs import JobRow, JobStore
 from app.store.model_versions import ModelVersions, VersionRow
 from app.store.models.codes import ModelKind
@@ -33,18 +33,19 @@ class TrainingRequests:
         """Queue the training of these kinds, of all where none are named; once while the same waits or runs."""
         principal.require(Permission.TRAIN_MODELS)
         names = [kind.value for kind in ModelKind if not kinds or kind in kinds]
-        job_id = await self._queue.add(
-            TRAIN,
-            {"kinds": names, "activate": True},
-            requested_by=principal.name,
-            once=_once(names),
-            at=self._clock.now(),
-        )
         async with self._database.transaction() as connection:
-            subject = ("job", job_id)
-            await self._audit.record(
-                connection, principal, action="model.train", subject=subject, after={"kinds": names}
+            job_id = await self._queue.put(
+                connection,
+                TRAIN,
+                {"kinds": names, "activate": True},
+                requested_by=principal.name,
+                once=_once(names),
+                at=self._clock.now(),
             )
+            await self._audit.record(
+                connection, principal, action="model.train", subject=("job", job_id), after={"kinds": names}
+            )
+        await self._queue.announce(job_id)
         return (await self._jobs.jobs([job_id]))[job_id]
 
     async def schedule(self) -> None:
@@ -69,13 +70,14 @@ class TrainingRequests:
                 before=None if before is None else asdict(before),
                 after=asdict(after),
             )
-        if after.kind is ModelKind.RESPONSE:
-            await self.schedule_ranking()
+            ranking = await self._put_ranking(connection) if after.kind is ModelKind.RESPONSE else None
+        if ranking is not None:
+            await self._queue.announce(ranking)
         return after
 
-    async def schedule_ranking(self) -> None:
+    async def _put_ranking(self, connection: Connection) -> int:
         """Queue the ranking of the campaigns that are live now, by the response model that serves."""
-        await self._queue.add(RANK_CAMPAIGNS, {}, once=RANK_CAMPAIGNS, at=self._clock.now())
+        return await self._queue.put(connection, RANK_CAMPAIGNS, {}, once=RANK_CAMPAIGNS, at=self._clock.now())
 
 
 def _once(names: list[str]) -> str:

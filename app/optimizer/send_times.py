@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from app.optimizer.threads import one_thread
+from app.store.triples import triple
 from engine.arrays import FloatArray, IntArray
-from engine.effects import IntervalEstimate
 from engine.errors import NotEnoughData
 from engine.learning.advice import hour_gain
 from engine.learning.send_times import SendTimeAdvice, SendTimeModel, fit_send_times
@@ -99,7 +99,7 @@ def _weekday(inputs: SendTimeInputs, users: Sequence[SendTimeRow]) -> tuple[int 
         advice = advise_weekday(opened, expected)
     except NotEnoughData as refusal:
         return None, {"reason": str(refusal)}
-    return advice.weekday, {"lift": _triple(advice.lift), "reason": advice.reason}
+    return advice.weekday, {"lift": triple(advice.lift), "reason": advice.reason}
 
 
 def _fit(inputs: SendTimeInputs, opened: FloatArray, sent: FloatArray, *, most: int, seed: int) -> SendTimeModel:
@@ -185,14 +185,10 @@ def _at_advised_hours(opened: FloatArray, sent: FloatArray, *, hours: IntArray, 
         return {"reason": str(refusal)}
     return {
         "sends": found.sends,
-        "more_opens": _triple(found.gain),
+        "more_opens": triple(found.gain),
         "foretold": found.foretold,
-        "borne_out": None if found.borne_out is None else _triple(found.borne_out),
+        "borne_out": None if found.borne_out is None else triple(found.borne_out),
     }
-
-
-def _triple(estimate: IntervalEstimate) -> list[float]:
-    return [estimate.point, estimate.low, estimate.high]
 
 
 def _foretold(

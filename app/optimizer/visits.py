@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.optimizer.threads import one_thread
+from app.store.learned import AffinityRow
 from engine.arrays import FloatArray, IntArray
 from engine.errors import NotEnoughData
 from engine.learning.affinity import HELD_OUT, Affinity, AffinityModel, fit_affinity, recall
@@ -39,17 +40,6 @@ class VisitInputs:
     days: FloatArray
     now: float
     positions: FloatArray | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AffinityRow:
-    """A merchant for a user; for everyone where that is None."""
-
-    user_id: int | None
-    merchant_id: int
-    rank: int
-    score: float
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

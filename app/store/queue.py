@@ -88,11 +88,25 @@ class JobQueue:
     ) -> int:
         """Queue a job and return its id; where one of the same `once` waits or runs already, return that one's."""
         async with self._database.transaction() as connection:
-            job_id = await connection.fetchval(INSERT, kind, dict(arguments), requested_by, once, at)
-            if job_id is None:
-                return await connection.fetchval(SAME, once)
-            await _queries_in(connection).enqueue(kind, str(job_id).encode())
-        await self._announce(job_id)
+            job_id = await self.put(connection, kind, arguments, requested_by=requested_by, once=once, at=at)
+        await self.announce(job_id)
+        return job_id
+
+    async def put(
+        self,
+        connection: Connection,
+        kind: str,
+        arguments: Mapping[str, Any],
+        *,
+        requested_by: str | None = None,
+        once: str | None = None,
+        at: datetime,
+    ) -> int:
+        """Queue a job as `add` does, in a transaction with more in it; announce it once that is committed."""
+        job_id = await connection.fetchval(INSERT, kind, dict(arguments), requested_by, once, at)
+        if job_id is None:
+            return await connection.fetchval(SAME, once)
+        await _queries_in(connection).enqueue(kind, str(job_id).encode())
         return job_id
 
     async def begin(self, job_id: int, *, at: datetime) -> Attempt | None:
@@ -100,13 +114,13 @@ class JobQueue:
         row = await self._database.fetchrow(BEGIN, job_id, at)
         if row is None:
             return None
-        await self._announce(job_id)
+        await self.announce(job_id)
         return Attempt(job_id=job_id, kind=row["kind"], number=row["attempts"], arguments=row["arguments"] or {})
 
     async def tell(self, attempt: Attempt, progress: float, message: str) -> bool:
         """Write how far an attempt is; return whether it is to go on."""
         row = await self._database.fetchrow(TELL, attempt.job_id, attempt.number, min(max(progress, 0.0), 1.0), message)
-        await self._announce(attempt.job_id)
+        await self.announce(attempt.job_id)
         return row is not None and not row["cancel_requested"]
 
     async def goes_on(self, attempt: Attempt) -> bool:
@@ -125,12 +139,12 @@ class JobQueue:
         """Write how a job ended, where this attempt is still the one that runs it."""
         outcome = None if result is None else dict(result)
         await self._database.execute(END, attempt.job_id, attempt.number, status.value, outcome, error, at)
-        await self._announce(attempt.job_id)
+        await self.announce(attempt.job_id)
 
     async def wait_again(self, attempt: Attempt, *, error: str | None) -> None:
         """Put a job back into the queue; an attempt that was interrupted, not failed, is not counted."""
         await self._database.execute(WAIT_AGAIN, attempt.job_id, attempt.number, error)
-        await self._announce(attempt.job_id)
+        await self.announce(attempt.job_id)
 
     async def cancel(self, connection: Connection, job_id: int, *, at: datetime) -> JobStatus | None:
         """End a job that waits, and ask one that runs to end; return its status before, None where it has ended."""
@@ -140,17 +154,14 @@ class JobQueue:
         await connection.execute(CANCEL, job_id, at)
         return JobStatus(before)
 
-    async def announce(self, job_id: int) -> None:
-        """Say that a job changed."""
-        await self._announce(job_id)
-
     async def clean(self, *, before: datetime) -> int:
         """Forget jobs that ended before a time, and the queue's own records of them; return how many jobs."""
         await self._database.execute(f"DELETE FROM {QUEUE_TABLES.queue_table_log} WHERE created < $1", before)
         await self._database.execute(f"DELETE FROM {QUEUE_TABLES.statistics_table} WHERE created < $1", before)
         return await self._database.fetchval(CLEAN, before)
 
-    async def _announce(self, job_id: int) -> None:
+    async def announce(self, job_id: int) -> None:
+        """Say that a job changed."""
         await self._broadcast.publish(JOBS, [str(job_id)])
 
 

@@ -1,10 +1,10 @@
 """Rows of the optimizer's types where what is stored is not yet what clients see."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from app.store.learned import OfferCurveRow, SegmentRankRow
+from app.store.triples import estimate_of
 from engine.effects import IntervalEstimate
 
 
@@ -21,7 +21,7 @@ def curve(row: OfferCurveRow) -> list[CurvePoint]:
     """Return a campaign's curve as it was stored."""
     return [
         CurvePoint(
-            Decimal(str(point["amount"])), _interval(point["conversion_rate"]), _interval(point["profit_per_user"])
+            Decimal(str(point["amount"])), estimate_of(point["conversion_rate"]), estimate_of(point["profit_per_user"])
         )
         for point in row.curve
     ]
@@ -30,8 +30,3 @@ def curve(row: OfferCurveRow) -> list[CurvePoint]:
 def expected_lift(row: SegmentRankRow) -> IntervalEstimate:
     """Return what sending adds in a segment."""
     return IntervalEstimate(point=row.expected_lift, low=row.low, high=row.high)
-
-
-def _interval(stored: Sequence[float]) -> IntervalEstimate:
-    point, low, high = stored
-    return IntervalEstimate(point=point, low=low, high=high)

@@ -519,6 +519,22 @@ async def test_asking_queues_one_job_however_often(closed: Shop) -> None:
     assert await closed.count("job") == 2
 
 
+async def test_a_job_is_queued_with_its_audit_entry_or_not_at_all(
+    closed: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await closed.requests.request([ModelKind.OFFER], principal=COMMAND_LINE)
+    assert await closed.count("audit_entry") == await closed.count("job") == 1
+
+    async def failing(*_: object, **__: object) -> None:
+        raise OSError("no room on the disk")
+
+    monkeypatch.setattr(Audit, "record", failing)
+    with pytest.raises(OSError, match="no room"):
+        await closed.requests.request(principal=COMMAND_LINE)
+    assert await closed.count("job") == 1
+    assert await closed.count("job_queue") == 1
+
+
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
 async def test_only_an_admin_trains_and_activates(closed: Shop, role: Role) -> None:
     principal = Principal(1, "somebody", role)
