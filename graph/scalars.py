@@ -54,9 +54,13 @@ def write_decimal(value: Decimal) -> str:
 
 def write_micros(micros: int) -> str:
     """Return millionths as `write_decimal` would: two decimals, halves to even."""
-    cents, rest = divmod(micros, 10_000)
-    if rest > 5_000 or (rest == 5_000 and cents & 1):
+    cents = micros // 10_000
+    rest = micros - cents * 10_000
+    if rest >= 5_000 and (rest > 5_000 or cents & 1):
         cents += 1
+    if cents >= 100:
+        digits = str(cents)
+        return f"{digits[:-2]}.{digits[-2:]}"
     whole, hundredths = divmod(abs(cents), 100)
     return f"{'-' if micros < 0 else ''}{whole}.{hundredths:02d}"
 

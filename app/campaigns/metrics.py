@@ -224,10 +224,8 @@ def ranked_parts(parts: Mapping[Part, Measures], by: Dimension, *, as_of: dateti
 def trend(parts: Mapping[Part, Measures], interval: Interval, *, window: Window, as_of: datetime) -> list[TrendPoint]:
     """Return the intervals of a window, or from the first to the last with events where it is open, without gaps."""
     starts = sorted(part for part in parts if isinstance(part, datetime))
-    nothing = Metrics(measures=NOTHING, as_of=as_of)
-    filled = {start: Metrics(measures=parts[start], as_of=as_of) for start in starts}
     return [
-        TrendPoint(starts_at=start, metrics=filled.get(start, nothing))
+        TrendPoint(starts_at=start, metrics=Metrics(measures=parts.get(start, NOTHING), as_of=as_of))
         for start in _starts(interval, _closed(window, starts))
     ]
 

@@ -298,7 +298,7 @@ _OF_MERCHANT, _OF_TOTALS = len(_CAMPAIGN_FIELDS), len(_CAMPAIGN_FIELDS) + 1
 _MERCHANT_JSON = f"""
 (SELECT json_build_array({MERCHANT_COLUMNS})::text FROM merchant WHERE merchant.id = campaign.merchant_id)
 """
-_TOTALS_JSON = f"(SELECT {sums_json()} FROM campaign_total WHERE campaign_id = campaign.id)"
+_TOTALS_JSON = f"(SELECT {sums_json()}::text FROM campaign_total WHERE campaign_id = campaign.id)"
 
 
 def user_row(row: Record) -> UserRow:

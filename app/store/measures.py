@@ -75,7 +75,7 @@ def sums(names: Iterable[str] = MEASURES) -> str:
 
 def sums_json() -> str:
     """Return the sums of many rows of totals as PostgreSQL writes `Measures` in JSON: an array."""
-    return f"json_build_array({', '.join(f'coalesce(sum({name}), 0)::bigint' for name in MEASURES)})::text"
+    return f"json_build_array({', '.join(f'coalesce(sum({name}), 0)::bigint' for name in MEASURES)})"
 
 
 # The sums of many rows of `event`, as a list of columns; 0 where there are none.

@@ -5,12 +5,14 @@ Each question is one statement, whatever the number of ids: the window's spans, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
+import msgspec
+
 from app.store.database import Database, Record
-from app.store.measures import CALCULATED, MEASURES, Measures, Ratio, columns, event_columns, sums
+from app.store.measures import CALCULATED, MEASURES, Measures, Ratio, columns, event_columns, sums, sums_json
 from app.store.models.codes import Channel
 from app.store.windows import EVERYTHING, Interval, Rung, Span, Window, ladder
 
@@ -40,6 +42,9 @@ _PARTS = {
     Breakdown.DAY: "date_trunc('day', {time})",
     Breakdown.WEEK: "date_trunc('week', {time})",
 }
+_TIME_PARTS = frozenset({Breakdown.HOUR, Breakdown.DAY, Breakdown.WEEK})
+_BY_TIME = msgspec.json.Decoder(list[tuple[datetime, Measures]])
+_BY_NAME = msgspec.json.Decoder(list[tuple[str | int, Measures]])
 _TIMES = {
     Rung.DAY: "day::timestamp",
     Rung.HOUR: "hour AT TIME ZONE 'UTC'",
@@ -110,10 +115,7 @@ class PerformanceStore:
         self, ids: Sequence[int], window: Window = EVERYTHING, *, by: Breakdown
     ) -> dict[int, dict[Part, Measures]]:
         """Return the measures of each campaign's parts, in the parts' order."""
-        parts: dict[int, dict[Part, Measures]] = {}
-        for row in await self._read(_CAMPAIGN, window, ids=ids, by=by):
-            parts.setdefault(row["id"], {})[_part(row)] = _measures(row)
-        return parts
+        return await self._read_parts(_CAMPAIGN, window, ids=ids, by=by)
 
     async def merchants(self, ids: Sequence[int] | None = None, window: Window = EVERYTHING) -> dict[int, Measures]:
         """Return the measures of these merchants, or of all, with totals or events in the window."""
@@ -125,7 +127,8 @@ class PerformanceStore:
 
     async def portfolio_parts(self, window: Window = EVERYTHING, *, by: Breakdown) -> dict[Part, Measures]:
         """Return the measures of all campaigns together, by part, in the parts' order."""
-        return {_part(row): _measures(row) for row in await self._read(_PORTFOLIO, window, by=by)}
+        found = await self._read_parts(_PORTFOLIO, window, by=by)
+        return next(iter(found.values()), dict[Part, Measures]())
 
     async def top_campaigns(
         self, by: str, first: int, *, window: Window = EVERYTHING, minimum_sent: int = 0
@@ -163,14 +166,23 @@ class PerformanceStore:
         )
         return [RetainedUsers(**dict(row)) for row in rows]
 
-    async def _read(
-        self, subject: _Subject, window: Window, *, ids: Sequence[int] | None = None, by: Breakdown | None = None
-    ) -> list[Record]:
+    async def _read(self, subject: _Subject, window: Window, *, ids: Sequence[int] | None = None) -> list[Record]:
+        rows, arguments = _rows(subject, window, ids=ids)
+        return await self._database.fetch(f"SELECT id, {sums()} FROM ({rows}) AS r GROUP BY id ORDER BY id", *arguments)
+
+    async def _read_parts(
+        self, subject: _Subject, window: Window, *, ids: Sequence[int] | None = None, by: Breakdown
+    ) -> dict[int, dict[Part, Measures]]:
+        """Return measures by id and part, the parts in their order: one row an id, its parts in JSON."""
         rows, arguments = _rows(subject, window, ids=ids, by=by)
-        keys = "id" if by is None else "id, part"
-        return await self._database.fetch(
-            f"SELECT {keys}, {sums()} FROM ({rows}) AS r GROUP BY {keys} ORDER BY {keys}", *arguments
+        part = "part AT TIME ZONE 'UTC'" if by in _TIME_PARTS else "part"
+        read = (_BY_TIME if by in _TIME_PARTS else _BY_NAME).decode
+        found = await self._database.fetch(
+            f"SELECT id, json_agg(json_build_array({part}, measures) ORDER BY part)::text "
+            f"FROM (SELECT id, part, {sums_json()} AS measures FROM ({rows}) AS r GROUP BY id, part) AS p GROUP BY id",
+            *arguments,
         )
+        return {row[0]: dict[Part, Measures](read(row[1])) for row in found}
 
 
 def _rows(
@@ -217,11 +229,6 @@ def _where(subject: _Subject, span: Span, arguments: list[object], *, only: bool
 
 def _measures(row: Record) -> Measures:
     return Measures(*row[-len(MEASURES) :])  # they come last, in this order
-
-
-def _part(row: Record) -> Part:
-    part = row["part"]
-    return part.replace(tzinfo=UTC) if isinstance(part, datetime) else part
 
 
 def channel_name(part: Part) -> str | None:
