@@ -6,6 +6,7 @@ APPLICATION is the import string of a factory; SOCKET and READY are inherited fi
 and a pipe into which one byte is written once requests are served.
 """
 
+import asyncio
 import gc
 import os
 import socket
@@ -31,6 +32,8 @@ ms of CPU each with Python's own (2,000, 10, 10), 1.7 with these."""
 
 TICKS_A_SECOND = 10
 """How often uvicorn calls `on_tick`."""
+LAST_SECONDS = 0.3
+"""How long a process that stops still answers, telling clients that their connection closes."""
 
 
 class AnnouncingServer(uvicorn.Server):
@@ -58,6 +61,9 @@ class AnnouncingServer(uvicorn.Server):
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Requests may be on their way on connections that seem idle: who is answered now is told not to send another.
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        await asyncio.sleep(LAST_SECONDS)
         self._finish()
         await super().shutdown(sockets)
 

@@ -1,5 +1,6 @@
 """`winnow serve` with a small application: ready, several web processes, parts killed, a clean stop, itself killed."""
 
+import http.client
 import os
 import signal
 import socket
@@ -37,10 +38,13 @@ def create_app():
         await asyncio.sleep(0.6)
         return PlainTextResponse("finished")
 
+    async def quick(request):
+        return PlainTextResponse("quick")
+
     async def die(request):
         os._exit(9)
 
-    return Starlette(routes=[Route("/", count), Route("/slow", slow), Route("/die", die)])
+    return Starlette(routes=[Route("/", count), Route("/slow", slow), Route("/quick", quick), Route("/die", die)])
 
 def broken_app():
     raise RuntimeError("broken on purpose")
@@ -172,6 +176,21 @@ def test_open_requests_are_finished(folder: Path):
         client.settimeout(10)
         answer = b"".join(iter(lambda: client.recv(4096), b""))
         assert answer.endswith(b"finished")
+
+
+def test_who_keeps_a_connection_is_told_before_it_closes(folder: Path):
+    with serving(folder) as running:
+        client = http.client.HTTPConnection(running.ready().removeprefix("http://").rstrip("/"), timeout=10)
+        told, count = False, 0
+        while not told:  # a request that is broken off would raise
+            client.request("GET", "/quick")
+            answer = client.getresponse()
+            assert answer.read() == b"quick"
+            told, count = answer.getheader("connection") == "close", count + 1
+            if count == 20:
+                running.process.send_signal(signal.SIGTERM)
+        assert count > 20
+        assert client.sock is None
 
 
 def test_the_first_key_is_printed_once(folder: Path):
