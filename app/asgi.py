@@ -90,6 +90,8 @@ from graph.operations import Operations
 from graph.schema import build_schema
 
 EVENTS_PATH = "/v1/events"
+MOST_COMPUTING = 8
+"""Models that may be fitted, or wait for it, at once while somebody waits for the answer."""
 
 
 def create_app(settings: Settings | None = None, *, clock: Clock | None = None) -> "WebApplication":
@@ -263,7 +265,7 @@ async def assembled(
     deciding = TestsDecide(ExposureDeciding(assigning, tests=tests, broadcast=broadcast))
     ingestion = Ingestion(EventStore(database), clock, broadcast=broadcast, deciding=deciding)
     exposing = Exposing(assigning, partial(record_exposure, ingestion))
-    compute = ProcessCompute()
+    compute = ProcessCompute(most=MOST_COMPUTING)
     await definitions.start()
     try:
         services = _services(

@@ -12,7 +12,9 @@ from functools import partial
 from multiprocessing.connection import wait
 from typing import Protocol
 
-from app.errors import Unavailable
+from app.errors import RateLimited, Unavailable
+
+RETRY_AFTER_SECONDS = 30.0
 
 
 class Compute(Protocol):
@@ -41,20 +43,35 @@ class InlineCompute:
 class ProcessCompute:
     """A pool of warm processes, started by spawn, that end when this process does.
 
-    `preload` names modules imported once by every worker, so that the first piece of work finds them ready.
+    `preload` names modules imported once by every worker, so that the first piece of work finds them ready. `most` is
+    how much may be under way or wait at once, where there is a limit.
     """
 
-    def __init__(self, workers: int = 1, *, preload: tuple[str, ...] = ()) -> None:
+    def __init__(self, workers: int = 1, *, preload: tuple[str, ...] = (), most: int | None = None) -> None:
         self._workers = workers
         self._preload = preload
+        self._most = most
+        self._asked = 0
         self._pool: ProcessPoolExecutor | None = None
 
     async def run[**P, R](self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what `function` returns in a worker; raise Unavailable where the worker died."""
+        """Return what `function` returns in a worker; raise Unavailable where the worker died.
+
+        Raise RateLimited where too much waits already.
+        """
+        if self._most is not None and self._asked >= self._most:
+            message = f"{self._asked} pieces of heavy work are under way or wait: come back when some are done."
+            raise RateLimited(message, retry_after=RETRY_AFTER_SECONDS)
+        self._asked += 1
+        try:
+            return await self._run(partial(function, *args, **kwargs))
+        finally:
+            self._asked -= 1
+
+    async def _run[R](self, function: Callable[[], R]) -> R:
         pool = self._started()
         try:
-            work = pool.submit(partial(function, *args, **kwargs))
-            return await asyncio.wrap_future(work)
+            return await asyncio.wrap_future(pool.submit(function))
         except BrokenProcessPool as error:
             self._discard(pool)
             raise Unavailable("A compute process ended unexpectedly, perhaps for want of memory: try again.") from error

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from app.errors import Unavailable
+from app.errors import RateLimited, Unavailable
 from app.runtime.compute import Compute, InlineCompute, ProcessCompute
 
 
@@ -40,6 +40,23 @@ async def test_the_loop_stays_free():
         ticks += 1
     await compute.close()
     assert ticks > 10
+
+
+async def test_more_than_may_wait_is_turned_away_and_may_come_again():
+    compute = ProcessCompute(most=2)
+    try:
+        first, second = (asyncio.create_task(compute.run(time.sleep, 0.2)) for _ in range(2))
+        await asyncio.sleep(0)
+        with pytest.raises(RateLimited, match="come back") as refused:
+            await compute.run(os.getpid)
+        assert refused.value.retry_after > 0
+        await asyncio.gather(first, second)
+        assert await compute.run(math.comb, 5, 2) == 10
+        with pytest.raises(ZeroDivisionError):
+            await compute.run(operator.truediv, 1, 0)
+        assert await asyncio.gather(*(compute.run(math.comb, 5, 2) for _ in range(2))) == [10, 10]
+    finally:
+        await compute.close()
 
 
 async def test_a_worker_is_warm_and_another_process():
