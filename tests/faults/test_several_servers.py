@@ -16,7 +16,6 @@ from itertools import batched
 from pathlib import Path
 
 import httpx
-import pytest
 import pytest_asyncio
 
 from app.auth.keys import REMEMBERED_SECONDS
@@ -50,10 +49,11 @@ async def servers(new_database) -> AsyncIterator[tuple[RunningServer, RunningSer
         yield began[0].result(), began[1].result()
 
 
-@pytest.fixture
-def client(servers) -> Iterator[httpx.AsyncClient]:
+@pytest_asyncio.fixture
+async def client(servers) -> AsyncIterator[httpx.AsyncClient]:
     """Of the first server; the second one's address is absolute."""
-    return httpx.AsyncClient(base_url=servers[0].url, headers=servers[0].headers, timeout=30)
+    async with httpx.AsyncClient(base_url=servers[0].url, headers=servers[0].headers, timeout=30) as client:
+        yield client
 
 
 async def ask(client: httpx.AsyncClient, query: str, *, at: str = "", **variables) -> dict:
@@ -109,7 +109,7 @@ async def follow(client: httpx.AsyncClient, at: str, counts: list[int]) -> None:
                     return
 
 
-async def test_a_key_revoked_on_the_command_line_is_refused_by_all(servers, client) -> None:
+async def test_a_key_revoked_on_the_command_line_is_refused_by_all(servers) -> None:
     key = command(servers[0], "keys", "create", "app", "--role", "analyst").split()[-1]
     known = {"Authorization": f"Bearer {key}"}
     assert await statuses(servers, known) == {200}
