@@ -12,7 +12,7 @@ import httpx
 import websockets
 
 from bench.faulting.running import KEY
-from bench.faulting.sending import HEADERS, PATIENCE_SECONDS, Diary, shown
+from bench.faulting.sending import HEADERS, LIMITS, PATIENCE_SECONDS, Diary, shown
 from bench.faulting.world import TOLD
 
 QUERY = """{ campaigns(first: 10) { nodes { key metrics { sent converted revenue conversionRate } merchant { name }
@@ -30,7 +30,7 @@ class Askers:
         self._diary = diary
         self._stopped = False
         self._address = address
-        self._client = httpx.AsyncClient(base_url=address, headers=HEADERS, timeout=PATIENCE_SECONDS)
+        self._client = httpx.AsyncClient(base_url=address, headers=HEADERS, timeout=PATIENCE_SECONDS, limits=LIMITS)
         self._tasks: list[asyncio.Task[None]] = []
         self.followers = [Follower(address) for _ in range(2)]
         self.streamed = StreamFollower(address)

@@ -20,6 +20,8 @@ from bench.faulting.world import make_event
 SENDERS, BATCH, PAUSE_SECONDS = 4, 30, 0.15
 PATIENCE_SECONDS = 10.0
 """A sender that has no answer by then takes the fate of its events for unknown, and sends them again."""
+LIMITS = httpx.Limits(max_connections=2 * SENDERS, max_keepalive_connections=2 * SENDERS, keepalive_expiry=2.0)
+"""A connection is given up before the server does so, after 5 s: else a request may meet its end."""
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -97,8 +99,7 @@ class Senders:
         self._now = now
         self._pause = pause_seconds
         self._stop, self._give_up = asyncio.Event(), asyncio.Event()
-        limits = httpx.Limits(max_connections=2 * SENDERS, max_keepalive_connections=2 * SENDERS)
-        self._client = httpx.AsyncClient(base_url=address, headers=HEADERS, timeout=PATIENCE_SECONDS, limits=limits)
+        self._client = httpx.AsyncClient(base_url=address, headers=HEADERS, timeout=PATIENCE_SECONDS, limits=LIMITS)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
