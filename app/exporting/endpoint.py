@@ -10,9 +10,10 @@ from starlette.routing import BaseRoute, Route
 
 from app.auth.principals import Permission
 from app.auth.refusals import principal_of
-from app.errors import NotFound
-from app.exporting.tests import TestExporting, What
+from app.errors import DomainError, NotFound
+from app.exporting.tests import Export, TestExporting, What
 from app.exporting.writing import MEDIA_TYPES, FileFormat
+from app.store.database import is_timeout, is_unavailable, timed_out, unavailable
 
 PATH = "/v1/export/tests/{key}/{file}"
 
@@ -27,12 +28,24 @@ class ExportEndpoint:
         """Send one file."""
         principal_of(request.scope, Permission.EXPORT)
         what, file_format = _wanted(request.path_params["file"])
-        export = await self._exporting.export(request.path_params["key"], what, file_format=file_format)
+        export = await self._begun(request.path_params["key"], what, file_format)
         headers = {
             "Content-Disposition": f"attachment; filename=\"{export.name}\"; filename*=UTF-8''{quote(export.name)}",
             "Cache-Control": "no-store",
         }
         return StreamingResponse(export.content, media_type=MEDIA_TYPES[file_format], headers=headers)
+
+    async def _begun(self, key: str, what: What, file_format: FileFormat) -> Export:
+        try:
+            return await self._exporting.export(key, what, file_format=file_format)
+        except DomainError:
+            raise
+        except Exception as error:
+            if is_timeout(error):
+                raise timed_out() from error
+            if is_unavailable(error):
+                raise unavailable(error) from error
+            raise
 
 
 def export_routes(exporting: TestExporting, middleware: Sequence[Middleware] = ()) -> list[BaseRoute]:
