@@ -38,7 +38,7 @@ from app.ofrep.answers import (
     decode_context,
     failure,
 )
-from app.store.database import is_unavailable, unavailable
+from app.store.database import is_timeout, is_unavailable, timed_out, unavailable
 
 PATH = "/ofrep/v1/evaluate/flags"
 JSON = (b"content-type", b"application/json")
@@ -225,6 +225,8 @@ def _refused(error: DomainError, key: str | None) -> Answer | Response:
 
 
 def _failed(error: Exception) -> Answer | Response:
+    if is_timeout(error):
+        return refuse(timed_out())
     if is_unavailable(error):
         return refuse(unavailable(error))
     number = secrets.token_hex(8)
