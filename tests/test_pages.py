@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from graphql import build_schema, parse, validate
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -49,3 +50,24 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# One\n\n[there](page.md#one) [gone](gone.md) [no heading](#two)\n\n```\n[code](code.md)\n```\n")
     assert broken(page) == ["gone.md", "#two"]
+
+
+def examples() -> list[tuple[str, str]]:
+    """Return the graph's questions in the project's pages: where each stands, and its text."""
+    found = []
+    for page in pages():
+        for number, text in enumerate(
+            re.findall(r"^```graphql\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+        ):
+            found.append((f"{page.relative_to(ROOT).as_posix()}, {number + 1}", text))
+    return found
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return build_schema((ROOT / "schema.graphql").read_text())
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=where) for where, text in examples()])
+def test_the_graphs_examples_may_be_asked_as_they_stand(schema, text):
+    assert validate(schema, parse(text)) == []
