@@ -15,6 +15,7 @@
     value = { column = "amount_cents", scale = "0.01" }                  # multiplied
     channel = { column = "via", values = { mail = "EMAIL" } }            # renamed
     channels = { column = "via", split = "," }                           # a list
+    policyVersion = "policy_version"                                     # whole, as assignments and exports have it
     properties = { object = { store = "store_id" } }                     # an object of columns
 
 An empty value is left out, or replaced by `default`.
@@ -54,13 +55,14 @@ OPTIONAL = {
     Kind.MERCHANTS: ("latitude", "longitude"),
     Kind.CAMPAIGNS: ("currency", "budget", "startsAt", "endsAt", "status"),
     Kind.EVENTS: (
-        *("campaignId", "testId", "variantKey", "channel", "value", "cost", "offerAmount", "probability"),
-        *("latitude", "longitude", "properties"),
+        *("campaignId", "testId", "variantKey", "policyVersion", "channel", "value", "cost", "offerAmount"),
+        *("probability", "latitude", "longitude", "properties"),
     ),
 }
 TIMES = frozenset({"occurredAt", "startsAt", "endsAt"})
 AMOUNTS = frozenset({"value", "cost", "offerAmount", "budget"})
 NUMBERS = frozenset({"latitude", "longitude", "probability"})
+WHOLE = frozenset({"policyVersion"})
 OBJECTS = frozenset({"properties", "attributes"})
 LISTS = frozenset({"channels"})
 
@@ -147,6 +149,8 @@ class ColumnMapping:
             return _amount(name, value, rule.scale)
         if name in NUMBERS:
             return float(_amount(name, value, rule.scale))
+        if name in WHOLE:
+            return _whole(name, value)
         if name in LISTS:
             return [part.strip() for part in _text(value).split(rule.split or ",")]
         if name in OBJECTS:
@@ -255,6 +259,13 @@ def _amount(name: str, value: object, scale: str | int | None) -> Decimal:
     except InvalidOperation as error:
         raise Unusable(name, f"{_text(value)[:100]!r} is not a number: correct the row or the mapping.") from error
     return amount if scale is None else amount * Decimal(scale)
+
+
+def _whole(name: str, value: object) -> int:
+    number = _amount(name, value, None)
+    if not (number.is_finite() and number == number.to_integral_value()):
+        raise Unusable(name, f"{_text(value)[:100]!r} is not a whole number: correct the row or the mapping.")
+    return int(number)
 
 
 def _text(value: object) -> str:

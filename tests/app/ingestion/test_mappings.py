@@ -3,10 +3,12 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from app.errors import InvalidInput
-from app.ingestion.mappings import Kind, Unusable, read_mapping_file
+from app.ingestion.batches import IncomingEvent
+from app.ingestion.mappings import OPTIONAL, REQUIRED, Kind, Unusable, read_mapping_file
 
 FIELDS = {
     "id": '{ template = "order-{order}" }',
@@ -62,6 +64,18 @@ def test_times_become_utc(value, rule, expected):
     assert _mapping(occurredAt=rule).apply(ROW | {"at": value})["occurredAt"] == expected
 
 
+@pytest.mark.parametrize("value", ["7", 7, 7.0, Decimal("7.0")])
+def test_a_policy_version_is_a_whole_number_whatever_the_file_has(value):
+    made = _mapping(policyVersion='"pv"').apply(ROW | {"pv": value})["policyVersion"]
+    assert (made, type(made)) == (7, int)
+    assert "policyVersion" not in _mapping(policyVersion='"pv"').apply(ROW | {"pv": ""})
+
+
+def test_every_field_of_an_event_can_be_mapped():
+    known = {field.encode_name for field in msgspec.structs.fields(IncomingEvent)}
+    assert known == {*REQUIRED[Kind.EVENTS], *OPTIONAL[Kind.EVENTS]}
+
+
 def test_amounts_stay_exact_whatever_the_file_has():
     mapping = _mapping(value='{ column = "v", scale = "0.01" }')
     for value, expected in (
@@ -94,6 +108,9 @@ def test_rows_are_filtered():
         ({}, {"at": "some day"}, "occurredAt"),
         ({"channel": '{ column = "via", values = { mail = "EMAIL" } }'}, {"via": "fax"}, "channel"),
         ({"latitude": '"lat"'}, {"lat": "north"}, "latitude"),
+        ({"policyVersion": '"pv"'}, {"pv": "2.5"}, "policyVersion"),
+        ({"policyVersion": '"pv"'}, {"pv": "second"}, "policyVersion"),
+        ({"policyVersion": '"pv"'}, {"pv": "Infinity"}, "policyVersion"),
     ],
 )
 def test_a_value_that_cannot_be_is_unusable(fields, row, field):
