@@ -113,7 +113,12 @@ def assembled(
         broadcast=broadcast,
         clock=clock,
     )
-    upkeep = Upkeep(database, clock=clock, keep_months=settings.keep_event_months)
+    upkeep = Upkeep(
+        database,
+        clock=clock,
+        keep_months=settings.keep_event_months,
+        keep_advice_days=settings.keep_advice_days,
+    )
     training = training_of(database, compute=compute, clock=clock, settings=settings)
     requests = TrainingRequests(database, jobs=JobStore(database, broadcast), queue=queue, audit=audit, clock=clock)
     known = tasks(

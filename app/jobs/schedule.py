@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from app.abtests.reallocating import Reallocating
-from app.jobs.tasks import ADVISE, DROP_OLD_EVENTS, FOLD_TOTALS, REALLOCATE
+from app.jobs.tasks import ADVISE, DROP_OLD_EVENTS, FOLD_TOTALS, FORGET_ADVICE, REALLOCATE
 from app.optimizer.requesting import RANK_CAMPAIGNS, TrainingRequests
 from app.runtime.clock import Clock
 from app.store.queue import JobQueue
@@ -46,6 +46,7 @@ def appointments(
         Appointment(name="clean-jobs", times="17 3 * * *", do=clean),
         Appointment(name="fold-totals", times="27 3 * * *", do=partial(add, FOLD_TOTALS)),
         Appointment(name="drop-old-events", times="37 3 * * *", do=partial(add, DROP_OLD_EVENTS)),
+        Appointment(name="forget-advice", times="41 3 * * *", do=partial(add, FORGET_ADVICE)),
         Appointment(name="rank-campaigns", times="2 */6 * * *", do=partial(add, RANK_CAMPAIGNS)),
         Appointment(name="advise", times="7 */6 * * *", do=partial(add, ADVISE)),
         *([] if training is None else [Appointment(name="train", times="47 2 * * *", do=training.schedule)]),

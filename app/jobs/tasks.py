@@ -18,6 +18,7 @@ REALLOCATE = "reallocate"
 ADVISE = "advise"
 FOLD_TOTALS = "fold_totals"
 DROP_OLD_EVENTS = "drop_old_events"
+FORGET_ADVICE = "forget_advice"
 JOB_ID = "job_id"
 """The argument that names the job, beside its own: what a job made bears its number, so that it is not made again."""
 
@@ -45,6 +46,10 @@ def tasks(
     async def drop_old_events(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
         return {"months": await upkeep.drop_old_events(told=told)}
 
+    async def forget_advice(_arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
+        await told(0.0, "forgetting advice that no longer stands")
+        return {"forgotten": await upkeep.forget_advice()}
+
     async def train(arguments: Mapping[str, Any], told: Told) -> Mapping[str, Any]:
         kinds = [ModelKind(kind) for kind in arguments["kinds"]]
         made = await training.train(kinds, told=told, job_id=arguments[JOB_ID], activate=arguments.get("activate"))
@@ -62,6 +67,7 @@ def tasks(
         REALLOCATE: reallocate,
         FOLD_TOTALS: fold_totals,
         DROP_OLD_EVENTS: drop_old_events,
+        FORGET_ADVICE: forget_advice,
         TRAIN: train,
         RANK_CAMPAIGNS: rank_campaigns,
         ADVISE: advise,

@@ -1,4 +1,4 @@
-"""What keeps an installation small and quick: totals folded, old months of events dropped."""
+"""What keeps an installation small and quick: totals folded, old months of events and old advice dropped."""
 
 from datetime import date, timedelta
 
@@ -6,6 +6,7 @@ from app.runtime.clock import Clock
 from app.runtime.progress import Told
 from app.store.database import Database
 from app.store.folding import TotalsFolding
+from app.store.recommendations import RecommendationStore
 from app.store.retention import EventRetention
 
 OPEN_DAYS = 2
@@ -15,14 +16,19 @@ OPEN_DAYS = 2
 class Upkeep:
     """Folding and retention, at the time of a clock.
 
-    `keep_months` is how many whole months before the present one keep their events; None keeps all.
+    `keep_months` is how many whole months before the present one keep their events, `keep_advice_days` how many days
+    advice is kept that no longer stands; None keeps all.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, keep_months: int | None) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, keep_months: int | None, keep_advice_days: int | None = None
+    ) -> None:
         self._folding = TotalsFolding(database)
         self._retention = EventRetention(database)
         self._clock = clock
         self._keep_months = keep_months
+        self._recommendations = RecommendationStore(database)
+        self._keep_advice_days = keep_advice_days
 
     async def fold_totals(self, *, told: Told) -> int:
         """Fold the totals of days that are over; return how many rows were moved."""
@@ -45,6 +51,12 @@ class Upkeep:
         while forgotten := await self._retention.forget_keys(first):
             await told(len(months) / (len(months) + 1), f"{forgotten:,} keys forgotten")
         return [f"{month:%Y-%m}" for month in months]
+
+    async def forget_advice(self) -> int:
+        """Forget advice that has not stood for long; return how many pieces of it."""
+        if self._keep_advice_days is None:
+            return 0
+        return await self._recommendations.forget(self._clock.now() - timedelta(days=self._keep_advice_days))
 
     def kept_from(self) -> date | None:
         """Return the first day whose events are kept now; None where all are."""

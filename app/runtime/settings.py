@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         None, ge=1, le=1200, description="Whole months of events kept before the present one; all where not set"
     )
 
+    keep_advice_days: int | None = Field(
+        90, ge=1, le=36500, description="Days for which advice is kept that no longer stands"
+    )
+
     # what models learn from
     train_nightly: bool = Field(True, description="Whether all models are trained every night, at 02:47 UTC")
     training_days: float = Field(90.0, ge=1, le=3650, description="Days of events that models learn from")

@@ -119,6 +119,10 @@ class RecommendationStore:
             await _write(connection, INSERT, [(*_owners(one), at, *_figures(one)) for one in new])
         return Replaced(added=len(new), kept=len(kept), superseded=len(gone))
 
+    async def forget(self, before: datetime) -> int:
+        """Forget what no longer stood before a time; return how many pieces of advice that were."""
+        return len(await self._database.fetch(FORGET, before))
+
 
 async def _write(connection: Connection, statement: str, rows: Sequence[Sequence[object]]) -> None:
     if rows:
@@ -178,6 +182,7 @@ STANDING = """
 SELECT id, kind, campaign_id, test_id, evidence ->> 'subject' AS subject FROM recommendation WHERE superseded_at IS NULL
 """
 SUPERSEDE = "UPDATE recommendation SET superseded_at = $2 WHERE id = ANY ($1::bigint[])"
+FORGET = "DELETE FROM recommendation WHERE superseded_at < $1 RETURNING id"
 UPDATE = """
 UPDATE recommendation
 SET title = $2, rationale = $3, gain_point = $4, gain_low = $5, gain_high = $6, evidence = $7

@@ -71,3 +71,18 @@ async def test_days_that_are_over_are_folded_and_today_is_not(clean_database):
     slots = await clean_database.fetch("SELECT day, slot FROM campaign_day ORDER BY day")
     assert [slot for _, slot in slots] == [0, 3, 3]
     assert heard[-1] == "campaign_cohort: 1 rows moved"
+
+
+async def test_advice_that_no_longer_stands_is_forgotten_after_its_days(clean_database):
+    await clean_database.execute(
+        "INSERT INTO recommendation (kind, title, rationale, superseded_at)"
+        " SELECT 'BUDGET', 't', 'r', at FROM unnest(ARRAY[NULL, '2025-09-01', '2025-12-01']::timestamptz[]) at"
+    )
+    now = ManualClock(datetime(2026, 1, 2, 12, tzinfo=UTC))
+    keeping = Upkeep(clean_database, clock=now, keep_months=None)
+    assert await keeping.forget_advice() == 0
+    upkeep = Upkeep(clean_database, clock=now, keep_months=None, keep_advice_days=90)
+    assert await upkeep.forget_advice() == 1
+    assert await upkeep.forget_advice() == 0
+    left = await clean_database.fetch("SELECT superseded_at FROM recommendation ORDER BY superseded_at")
+    assert [row["superseded_at"] for row in left] == [datetime(2025, 12, 1, tzinfo=UTC), None]
