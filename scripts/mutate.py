@@ -213,6 +213,8 @@ def tried(trial: Trial, module: str, tests: tuple[str, ...], options: argparse.N
             before = source[mutant.start : mutant.end].strip()
             line = source.splitlines()[mutant.line - 1].strip()
             print(f"  survived, line {mutant.line}: {before!r} -> {mutant.changed.strip()!r} in: {line}", flush=True)
+    if not trial.passes(tests, 900):
+        raise SystemExit(f"{module}: its tests fail although nothing is changed any more")
     print(f"{module}: {count} tried, {count - survivors} noticed, {survivors} survived", flush=True)
     return count, survivors
 
