@@ -98,10 +98,10 @@ def mutants(source: str) -> list[Mutant]:
 
 
 def _walked(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a tree's nodes; decorators and annotations say nothing that tests could notice."""
+    """Yield a tree's nodes; decorators, annotations and options of classes say nothing that tests notice."""
     yield node
     for name, value in ast.iter_fields(node):
-        if name not in ("decorator_list", "annotation", "returns"):
+        if name not in ("decorator_list", "annotation", "returns") and (type(node), name) != (ast.ClassDef, "keywords"):
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
                     yield from _walked(child)
