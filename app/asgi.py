@@ -66,6 +66,7 @@ from app.store.abtests import TestStore
 from app.store.access import AccessStore
 from app.store.campaigns import CampaignStore
 from app.store.catalogue import CatalogueStore
+from app.store.currencies import CurrencyStore
 from app.store.database import Database
 from app.store.events import EventStore
 from app.store.exports import ExportStore
@@ -156,7 +157,7 @@ class WebApplication:
         )
         routes = [
             *graph_routes(self._operations, services),
-            *self._live_routes(services, broadcast, keys, sessions),
+            *self._live_routes(services, broadcast, keys, sessions, limit=limit),
             self._events_route(services.ingestion),
             *export_routes(exporting, [Middleware(StaleReadsMiddleware, staleness=services.staleness)]),
             *operation_routes(
@@ -182,9 +183,9 @@ class WebApplication:
         return door
 
     def _live_routes(
-        self, services: Services, broadcast: Broadcast, keys: KeyRing, sessions: Sessions
+        self, services: Services, broadcast: Broadcast, keys: KeyRing, sessions: Sessions, *, limit: RateLimit
     ) -> list[BaseRoute]:
-        feeds = Feeds(self._operations, broadcast)
+        feeds = Feeds(self._operations, broadcast, most=self._settings.max_feeds)
         door = LiveDoor(
             self._operations,
             services,
@@ -193,6 +194,7 @@ class WebApplication:
             authenticate=keys.authenticate,
             allowed_origins=self._settings.allowed_origins,
             max_subscriptions=self._settings.max_subscriptions,
+            limit=limit,
         )
         stream = self._streams = StreamDoor(self._operations, services, feeds, sessions=sessions)
         return [
@@ -307,7 +309,7 @@ def _services(
         editing=CampaignEditing(campaigns, CatalogueStore(database), audit=audit, clock=clock),
         metrics=CampaignMetrics(performance, clock),
         cohorts=CohortAnalysis(performance),
-        portfolio=PortfolioAnalysis(performance, campaigns, clock),
+        portfolio=PortfolioAnalysis(performance, campaigns, clock, currencies=CurrencyStore(database)),
         ingestion=ingestion,
         tests=tests,
         test_lists=TestLists(database),

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.auth.limiting import RateLimit
 from app.auth.principals import Principal
 from app.auth.refusals import refuse
-from app.errors import DomainError, TooLarge
+from app.errors import DomainError, TooLarge, Unauthenticated
 from app.store.database import is_unavailable, unavailable
 
 DISCARDING_SECONDS = 2.0
@@ -77,8 +77,15 @@ class AuthenticationMiddleware:
 
     async def _admit(self, scope: Scope) -> Principal | None:
         credential = shown_key(scope)
-        principal = None if credential is None else await self._authenticate(credential)
-        self._limit.take(_address(scope) if principal is None else principal.key_id)
+        if credential is None:
+            self._limit.take(_address(scope))
+            return None
+        try:
+            principal = await self._authenticate(credential)
+        except Unauthenticated:
+            self._limit.take(_address(scope))  # or keys could be tried without end
+            raise
+        self._limit.take(principal.key_id)
         return principal
 
 

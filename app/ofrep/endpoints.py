@@ -182,13 +182,18 @@ class FlagDoor:
             return _failed(error)
 
     async def _admit(self, scope: Scope, headers: Headers) -> None:
-        credential = key_among(headers)
-        if credential is None:
+        try:
+            principal = await self._identified(key_among(headers))
+        except Unauthenticated:
             self._limit.take((scope["client"] or ("",))[0])
-            raise Unauthenticated("This needs a key: send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
-        principal = await self._authenticate(credential)
+            raise
         self._limit.take(principal.key_id)
         principal.require(Permission.ASSIGN_USERS)
+
+    async def _identified(self, credential: str | None) -> Principal:
+        if credential is None:
+            raise Unauthenticated("This needs a key: send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.")
+        return await self._authenticate(credential)
 
     async def _evaluated(self, scope: Scope, headers: Headers, receive: Receive, key: str | None) -> Answer:
         body = await _read(receive)

@@ -44,4 +44,9 @@ _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
 def _for_people(line: dict[str, object]) -> None:
-    structlog.stdlib.get_logger(LOGGER).info("request", **line)
+    structlog.stdlib.get_logger(LOGGER).info("request", **line | {"path": _printable(str(line["path"]))})
+
+
+def _printable(path: str) -> str:
+    """Return a path in which nothing moves a terminal's cursor or makes a line of its own."""
+    return path if path.isprintable() else path.encode("unicode_escape").decode()

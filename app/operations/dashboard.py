@@ -5,6 +5,7 @@ build, so it is asked for each time. What is built is looked up at each request:
 """
 
 import mimetypes
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +42,8 @@ HEADERS = {
 }
 ASKED_EACH_TIME = {**HEADERS, "Cache-Control": "no-cache"}
 KEPT = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
+ASSET = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,150}")
+"""Names of built files; what is longer, or holds more, asks the file system nothing."""
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
 
@@ -54,7 +57,8 @@ def dashboard_routes(built: Path = BUILT) -> list[BaseRoute]:
 
     async def asset(request: Request) -> Response:
         path = built / "assets" / request.path_params["name"]
-        return _answer(request, path, KEPT) if path.is_file() else Response("Not found", 404, headers=HEADERS)
+        known = ASSET.fullmatch(path.name) is not None and path.is_file()
+        return _answer(request, path, KEPT) if known else Response("Not found", 404, headers=HEADERS)
 
     own = [path for name in PAGES for path in (f"/{name}", f"/{name}/{{rest:path}}")]
     return [*(Route(path, page) for path in ("/", *own)), Route("/assets/{name}", asset)]

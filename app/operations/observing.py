@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.operations.access_log import AccessLog
 from app.runtime.clock import Clock
+from app.runtime.logging import mask_text
 from app.runtime.tracing import is_tracing, server_span
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -94,7 +95,9 @@ class ObservingMiddleware:
             await self._answer(scope, receive, answer)
             return
         method = _method(scope)
-        with server_span(method, scope["headers"], http__request__method=method, url__path=scope["path"]) as request:
+        with server_span(
+            method, scope["headers"], http__request__method=method, url__path=mask_text(scope["path"])
+        ) as request:
             try:
                 await self._answer(scope, receive, answer)
             finally:
@@ -145,7 +148,7 @@ class _Answer:
 
 def _request_id(scope: Scope) -> str:
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    return given if _REQUEST_ID.fullmatch(given) and mask_text(given) == given else secrets.token_hex(8)
 
 
 def _method(scope: Scope) -> str:

@@ -63,6 +63,10 @@ def _masked(name: str, value: object) -> object:
         return MASK
     if isinstance(value, str):
         return mask_text(value)
+    if isinstance(value, bytes):
+        return mask_text(value.decode("latin-1"))
+    if isinstance(value, list | tuple):
+        return [_masked(name, item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any sequence will do
     if isinstance(value, Mapping):
         return {str(key): _masked(str(key), item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any mapping will do
     return value

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 
 import orjson
 
-from app.errors import ErrorCode
+from app.errors import ErrorCode, RateLimited
 from app.runtime.broadcast import Broadcast, Change
 from app.store.database import is_unavailable
 from graph.context import Context
-from graph.errors import refusals
+from graph.errors import refusal, refusals
 from graph.live.followers import Follower, News
 from graph.live.sources import Source
 from graph.operations import Answer, Operations, Request
 
 RETRY_SECONDS = 1.0
+FULL_SECONDS = 10.0
+"""When to come back where as many different subscriptions are followed as may be."""
 TOLD_AT_ONCE = 200
 """Followers told before other work of the process has its turn."""
 
@@ -110,11 +112,12 @@ class Feed:
 
 
 class Feeds:
-    """The feeds of one process."""
+    """The feeds of one process, `most` of them: each costs a computation at every change."""
 
-    def __init__(self, operations: Operations, broadcast: Broadcast) -> None:
+    def __init__(self, operations: Operations, broadcast: Broadcast, *, most: int) -> None:
         self._operations = operations
         self._broadcast = broadcast
+        self._most = most
         self._feeds: dict[Key, Feed] = {}
 
     def __len__(self) -> int:
@@ -128,6 +131,9 @@ class Feeds:
             yield source
             return
         key = _key(request, context)
+        if key not in self._feeds and len(self._feeds) >= self._most:
+            yield Answer(executed=False, data=None, errors=[refusal(_full(self._most))])
+            return
         feed = self._feeds.get(key) or self._start(key, request, context, source=source)
         feed.join(follower)
         try:
@@ -162,6 +168,14 @@ class Feeds:
     def _forget(self, key: Key, feed: Feed) -> None:
         if self._feeds.get(key) is feed:
             del self._feeds[key]
+
+
+def _full(most: int) -> RateLimited:
+    return RateLimited(
+        f"This server follows {most} different subscriptions already: ask for what others follow, "
+        "complete one, or come back later.",
+        retry_after=FULL_SECONDS,
+    )
 
 
 def _key(request: Request, context: Context) -> Key:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
+from app.auth.limiting import RateLimit
 from app.auth.principals import Principal
 from app.errors import DomainError, InvalidInput
 from app.store.database import is_unavailable
@@ -71,6 +72,7 @@ class LiveDoor:
         authenticate: Authenticate,
         allowed_origins: tuple[str, ...],
         max_subscriptions: int,
+        limit: RateLimit,
         init_seconds: float = INIT_SECONDS,
     ) -> None:
         self.operations = operations
@@ -79,6 +81,7 @@ class LiveDoor:
         self.sessions = sessions
         self.authenticate = authenticate
         self.max_subscriptions = max_subscriptions
+        self.limit = limit
         self.init_seconds = init_seconds
         self._allowed_origins = allowed_origins
 
@@ -97,7 +100,7 @@ class LiveDoor:
     def _may_connect(self, scope: Scope) -> bool:
         headers: dict[bytes, str] = {name: value.decode("latin-1") for name, value in scope["headers"]}
         origin = headers.get(b"origin")
-        return origin is None or origin in self._allowed_origins or urlsplit(origin).netloc == headers.get(b"host")
+        return origin is None or origin in self._allowed_origins or _host(origin) == headers.get(b"host")
 
 
 class Connection:
@@ -209,15 +212,21 @@ class Connection:
         id_, request = _subscription(message)
         if id_ in self._tasks:
             raise Closing(SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists")
-        most = self._door.max_subscriptions
-        if len(self._tasks) >= most:
-            error = InvalidInput(f"One connection has at most {most} operations at once: complete one first.")
+        try:
+            self._check_room(principal)
+        except DomainError as error:
             await self._post({"id": id_, "type": "error", "payload": [refusal(error)]})
             return
         context = Context(principal, self._door.services, self._door.services.staleness.reading())
         task = asyncio.create_task(self._run(id_, request, context), name="operation")
         self._tasks[id_] = task
         task.add_done_callback(lambda done: self._tasks.pop(id_, None) if self._tasks.get(id_) is done else None)
+
+    def _check_room(self, principal: Principal) -> None:
+        most = self._door.max_subscriptions
+        if len(self._tasks) >= most:
+            raise InvalidInput(f"One connection has at most {most} operations at once: complete one first.")
+        self._door.limit.take(principal.key_id)
 
     def _complete(self, id_: object) -> None:
         if not isinstance(id_, str):
@@ -270,6 +279,14 @@ class Connection:
 
     async def _post(self, message: Mapping[str, Any]) -> None:
         await self._send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+
+
+def _host(origin: str) -> str | None:
+    """Return the host and port of an origin; None where it names none."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def _subscription(message: Mapping[str, Any]) -> tuple[str, Request]:

@@ -31,6 +31,7 @@ class Target:
         self._running = running
         self.url: str = running.url
         self.key: str = running.key
+        self.database_url: str = running.database_url
         self.headers: dict[str, str] = running.headers
         self.address = (running.url.split(":")[1].strip("/"), int(running.url.rsplit(":", 1)[1]))
         self.host = running.url.removeprefix("http://")
@@ -110,3 +111,23 @@ def nothing_unforeseen(request: pytest.FixtureRequest) -> Iterator[None]:
     written = target.log()[before:]
     assert "Traceback" not in written
     assert '"level":"error"' not in written.replace('": "', '":"')
+
+
+TRUSTED = "query Name { __typename }"
+
+
+@pytest_asyncio.fixture(scope="session")
+async def narrow(new_database, start_server, tmp_path_factory) -> AsyncIterator[Target]:
+    """A server that answers 20 requests of a caller, then one a quarter of an hour, and trusted documents alone."""
+    documents = tmp_path_factory.mktemp("documents")
+    (documents / "name.graphql").write_text(TRUSTED)
+    limits = {
+        "WINNOW_REQUESTS_PER_SECOND": "0.001",
+        "WINNOW_REQUESTS_BURST": "20",
+        "WINNOW_TRUSTED_DOCUMENTS": str(documents),
+        "WINNOW_TRUSTED_DOCUMENTS_ONLY": "true",
+        "WINNOW_RUN_WORKER": "false",
+        "WINNOW_LOG_FORMAT": "console",
+    }
+    with start_server(await new_database(), **limits) as running:
+        yield Target(running)

@@ -72,7 +72,7 @@ async def test_only_who_may_read_jobs(ask, services: Services, clock: ManualCloc
 
 @pytest.fixture
 def feeds(schema: GraphSchema, services: Services, settings: Settings) -> Feeds:
-    return Feeds(Operations(schema, settings), services.jobs._broadcast)
+    return Feeds(Operations(schema, settings), services.jobs._broadcast, most=100)
 
 
 async def taken(follower: Follower) -> dict | None:

@@ -226,7 +226,7 @@ TOLD = "subscription ($id: ID!) { job(id: $id) { status progress } }"
 
 @pytest.fixture
 async def feeds(schema: GraphSchema, services: Services, settings: Settings) -> Feeds:
-    return Feeds(Operations(schema, settings), services.jobs._broadcast)
+    return Feeds(Operations(schema, settings), services.jobs._broadcast, most=100)
 
 
 async def job_of(services: Services, clock) -> tuple[int, str]:
@@ -316,3 +316,21 @@ async def test_a_failure_of_our_own_is_masked_and_ends_the_feed(
     assert await newest(follower) is None
     assert follower.finished
     assert len(feeds) == 0
+
+
+async def test_past_the_most_feeds_another_is_refused_and_the_known_are_followed(
+    schema: GraphSchema, services: Services, settings: Settings, context: Context, clock
+):
+    feeds = Feeds(Operations(schema, settings), services.jobs._broadcast, most=1)
+    _, id_ = await job_of(services, clock)
+    first, _ = await entered(feeds, Request(TOLD, {"id": id_}, None), context)
+    again, _ = await entered(feeds, Request(TOLD, {"id": id_}, None), context)
+    other = Request("subscription ($id: ID!) { job(id: $id) { status } }", {"id": id_}, None)
+    async with feeds.follow(other, context, Follower()) as refused:
+        assert refused is not None
+        assert refused.errors[0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 10.0}
+    assert len(feeds) == 1
+    for following in (first, again):
+        await following.__aexit__(None, None, None)
+    following, _ = await entered(feeds, other, context)
+    await following.__aexit__(None, None, None)

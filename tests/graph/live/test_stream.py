@@ -121,7 +121,7 @@ async def test_the_feed_of_one_who_left_ends(local, live) -> None:
 @pytest.fixture
 def feeds(schema: GraphSchema, services: Services, settings: Settings) -> Feeds:
     assert isinstance(services.jobs._broadcast, LocalBroadcast)
-    return Feeds(Operations(schema, settings), services.jobs._broadcast)
+    return Feeds(Operations(schema, settings), services.jobs._broadcast, most=100)
 
 
 async def opened(door: StreamDoor, job_id: int) -> AsyncIterator[bytes]:

@@ -221,7 +221,7 @@ async def test_a_key_in_the_handshake_is_enough_and_a_wrong_one_is_refused(dial,
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with dial(additional_headers={"Authorization": "Bearer wrong"}):
             pass
-    assert refused.value.response.status_code == 403
+    assert refused.value.response.status_code == 401
 
 
 async def test_a_revoked_key_opens_nothing(dial, new_key) -> None:
@@ -244,9 +244,9 @@ async def test_a_flood_of_pings_from_one_who_never_reads_is_held_up(connect, ser
     async with connect(max_queue=1) as socket:
         sending = asyncio.create_task(flood(socket))
         await asyncio.sleep(2)
-        sent = sending.done()
+        # held up, or sent away
+        assert not sending.done() or isinstance(sending.exception(), websockets.ConnectionClosed)
         sending.cancel()
-        assert not sent
         async with connect() as other:
             await other.subscribe(NAMES)
             assert (await other.receive())["type"] == "next"
