@@ -191,11 +191,12 @@ def use_cases(database) -> dict[str, Callable[[int], Awaitable[object]]]:
     from app.campaigns.portfolio import CampaignMetric, PortfolioAnalysis
     from app.runtime.clock import SystemClock
     from app.store.campaigns import CampaignOrder, CampaignStore
+    from app.store.currencies import CurrencyStore
     from app.store.performance import PerformanceStore
 
     campaigns, clock = CampaignStore(database), SystemClock()
     metrics = CampaignMetrics(PerformanceStore(database), clock)
-    portfolio = PortfolioAnalysis(PerformanceStore(database), campaigns, clock)
+    portfolio = PortfolioAnalysis(PerformanceStore(database), campaigns, clock, currencies=CurrencyStore(database))
     ragged, days = Window(*RAGGED), Window(FIRST + timedelta(days=50), LAST)
     page = lambda n: range(n, n + 100)  # a page of campaigns
     return {

@@ -23,6 +23,7 @@ from graph.abtests import adaptive, course, user_assignments
 from graph.abtests import mutations as test_mutations
 from graph.abtests import queries as test_queries
 from graph.abtests import subscriptions as test_subscriptions
+from graph.campaigns import currencies
 from graph.campaigns import mutations as campaign_mutations
 from graph.campaigns import queries as campaign_queries
 from graph.campaigns import subscriptions as campaign_subscriptions
@@ -39,7 +40,7 @@ from graph.selection import LOADED, READER, Loaded, asked_of, named_type
 from graph.trees import Branch, Grown, grow
 
 DEFINITION = "strawberry-definition"
-EXTENSIONS = (course, user_assignments, optimizer_loaders)
+EXTENSIONS = (course, currencies, user_assignments, optimizer_loaders)
 """Imported for what they add to other domains' types."""
 
 

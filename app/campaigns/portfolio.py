@@ -1,5 +1,6 @@
 """All campaigns together, and the best of them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ from app.campaigns.metrics import (
 from app.errors import InvalidInput
 from app.runtime.clock import Clock
 from app.store.campaigns import CampaignStore, check_first
+from app.store.currencies import CurrencyStore
 from app.store.measures import Measures
 from app.store.models.codes import CampaignStatus
 from app.store.performance import Breakdown, PerformanceStore
@@ -45,6 +47,15 @@ class PortfolioSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurrencyPerformance:
+    """What the campaigns of one currency did, and how many there are."""
+
+    currency: str
+    campaigns: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MerchantPerformance:
     """A merchant's place by revenue."""
 
@@ -65,10 +76,13 @@ class Ranked:
 class PortfolioAnalysis:
     """Reads what all campaigns did together, and ranks them."""
 
-    def __init__(self, store: PerformanceStore, campaigns: CampaignStore, clock: Clock) -> None:
+    def __init__(
+        self, store: PerformanceStore, campaigns: CampaignStore, clock: Clock, *, currencies: CurrencyStore
+    ) -> None:
         self._store = store
         self._campaigns = campaigns
         self._clock = clock
+        self._currencies = currencies
 
     async def portfolio(self, window: Window = EVERYTHING) -> PortfolioSummary:
         """Return the number of campaigns, of active ones, and the metrics of all together."""
@@ -98,6 +112,19 @@ class PortfolioAnalysis:
         """Return the channels with events in the window, ranked as segments are."""
         parts = await self._store.portfolio_parts(window, by=Breakdown.CHANNEL)
         return ranked_parts(parts, Dimension.CHANNEL, as_of=self._clock.now())
+
+    async def by_currency(self, window: Window = EVERYTHING) -> list[CurrencyPerformance]:
+        """Return what campaigns did by their currency, in which alone money adds up; most campaigns first."""
+        currencies = await self._currencies.of_campaigns()
+        measures = await self._store.campaigns(list(currencies), window)
+        sums = {currency: Measures() for currency in currencies.values()}
+        for campaign_id, found in measures.items():
+            sums[currencies[campaign_id]] += found
+        counts = Counter(currencies.values())
+        return [
+            CurrencyPerformance(currency=currency, campaigns=count, metrics=self._metrics(sums[currency]))
+            for currency, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        ]
 
     async def top_campaigns(
         self,

@@ -198,6 +198,7 @@ async def test_the_portfolio_and_the_best(post, world: World) -> None:
             trend(interval: WEEK) { startsAt metrics { sent } }
             byMerchant(first: 100) { rank merchant { key } metrics { revenue } }
             byChannel { segment metrics { sent } }
+            byCurrency { currency campaigns metrics { sent } }
         }
         topCampaigns(by: AVERAGE_ORDER_VALUE, first: 100) { rank value campaign { key } }
         all: merchants(first: 100) { totalCount nodes { key } }
@@ -207,6 +208,8 @@ async def test_the_portfolio_and_the_best(post, world: World) -> None:
     assert portfolio["campaigns"] >= 2
     assert portfolio["metrics"]["sent"] == sum(point["metrics"]["sent"] for point in portfolio["trend"]) >= 4
     assert portfolio["metrics"]["sent"] == sum(part["metrics"]["sent"] for part in portfolio["byChannel"])
+    assert portfolio["metrics"]["sent"] == sum(part["metrics"]["sent"] for part in portfolio["byCurrency"])
+    assert portfolio["campaigns"] == sum(part["campaigns"] for part in portfolio["byCurrency"])
     revenues = [float(place["metrics"]["revenue"]) for place in portfolio["byMerchant"]]
     assert revenues == sorted(revenues, reverse=True)
     assert world.shop in {place["merchant"]["key"] for place in portfolio["byMerchant"]}

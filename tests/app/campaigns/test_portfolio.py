@@ -5,13 +5,14 @@ import pytest
 from app.campaigns.metrics import Interval, Window
 from app.campaigns.portfolio import CampaignMetric, PortfolioAnalysis, Ranked
 from app.errors import InvalidInput
+from app.store.currencies import CurrencyStore
 
 NOON = datetime(2025, 12, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def analysis(performance, campaign_store, clock) -> PortfolioAnalysis:
-    return PortfolioAnalysis(performance, campaign_store, clock)
+def analysis(performance, campaign_store, clock, catalogue) -> PortfolioAnalysis:
+    return PortfolioAnalysis(performance, campaign_store, clock, currencies=CurrencyStore(catalogue))
 
 
 @pytest.fixture
@@ -31,6 +32,16 @@ async def test_all_together(analysis: PortfolioAnalysis, history: None) -> None:
     measures = found.metrics.measures
     assert (measures.sent, measures.delivered, measures.converted) == (7, 8, 3)
     assert found.metrics.roi == (50 - 15) / 15
+
+
+async def test_money_by_currency(analysis: PortfolioAnalysis, history: None, catalogue) -> None:
+    await catalogue.execute("UPDATE campaign SET currency = 'JPY' WHERE id = 2")
+    dollars, yen = await analysis.by_currency()
+    assert (dollars.currency, dollars.campaigns, dollars.metrics.revenue) == ("USD", 2, 20)
+    assert (dollars.metrics.measures.sent, dollars.metrics.roi) == (7, (20 - 10) / 10)
+    assert (yen.currency, yen.campaigns, yen.metrics.revenue) == ("JPY", 1, 30)
+    later = await analysis.by_currency(Window(NOON + timedelta(days=1, hours=12), None))
+    assert [one.metrics.revenue for one in later] == [20, 0]
 
 
 async def test_an_empty_portfolio(analysis: PortfolioAnalysis) -> None:
