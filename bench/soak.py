@@ -62,6 +62,8 @@ class Samples:
         means = np.array([values[late][block == one].mean() for one in range(block[-1] + 1)])
         if len(means) < 4:
             return float("nan"), float("nan"), float("nan")
+        if np.ptp(means) == 0.0:  # nothing to draw a line by
+            return 0.0, 0.0, 0.0
         line = stats.linregress(minutes, means)
         reach = stats.t.ppf(0.975, len(means) - 2) * line.stderr
         return line.slope, line.slope - reach, line.slope + reach
