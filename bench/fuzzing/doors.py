@@ -26,8 +26,12 @@ from bench.fuzzing.findings import Finding, Findings
 from bench.fuzzing.world import World
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
-FLAGS, EVENTS = "flags", "events"
-DOORS = {FLAGS: ("/ofrep/v1/evaluate/flags/{key}", "/ofrep/v1/evaluate/flags"), EVENTS: ("/v1/events",)}
+FLAGS, EVENTS, FILES = "flags", "events", "files"
+DOORS = {
+    FLAGS: (("/ofrep/v1/evaluate/flags/{key}", "POST"), ("/ofrep/v1/evaluate/flags", "POST")),
+    EVENTS: (("/v1/events", "POST"),),
+    FILES: (("/v1/export/tests/{key}/{file}", "GET"),),
+}
 NDJSON = "application/x-ndjson"
 EXISTING = 0.8
 """Share of cases in which names of the document's examples are made names of things that exist."""
@@ -62,7 +66,7 @@ class Doors:
 
     def run(self, door: str, *, cases: int, boundaries: int | None = None) -> None:
         """Send the door that many made-up cases, after the document's examples and (at most so many) boundaries."""
-        operations = [self._schema[path]["POST"] for path in DOORS[door]]
+        operations = [self._schema[path][method] for path, method in DOORS[door]]
         for operation in operations:
             for case in islice(self._fixed(operation), boundaries):
                 self._try(door, case)

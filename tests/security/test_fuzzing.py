@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 import requests
 
-from bench.fuzzing.doors import EVENTS, FLAGS, Doors
+from bench.fuzzing.doors import EVENTS, FILES, FLAGS, Doors
 from bench.fuzzing.findings import Finding, Findings
 from bench.fuzzing.graph import GRAPH, Graph
 from bench.fuzzing.world import World, fill, served
@@ -35,7 +35,7 @@ def findings(world: World):
     assert requests.get(f"{world.url}/readyz", timeout=10).status_code == 200
 
 
-@pytest.mark.parametrize("door", [FLAGS, EVENTS])
+@pytest.mark.parametrize("door", [FLAGS, EVENTS, FILES])
 def test_the_described_doors(world: World, findings: Findings, door: str) -> None:
     Doors(world, findings, seed=1).run(door, cases=CASES, boundaries=BOUNDARIES)
     assert findings.cases[door] >= CASES
