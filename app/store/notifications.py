@@ -95,15 +95,18 @@ class PostgresBroadcast:
             await self.flush()
 
     async def _announce_for_ever(self) -> None:
+        wait, most = self._retry_seconds
         while True:
             await self._published.wait()
             await asyncio.sleep(self._window_seconds)
             self._published.clear()
             try:
                 await self.flush()
+                wait = self._retry_seconds[0]
             except Exception as error:  # noqa: BLE001  # whatever it is: who stops announcing leaves all others in the dark
-                log.warning("announcing_failed", error=str(error), retry_in_seconds=self._retry_seconds[0])
-                await asyncio.sleep(self._retry_seconds[0])
+                log.warning("announcing_failed", error=str(error), retry_in_seconds=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, most)
 
     async def _listen_for_ever(self, listening: asyncio.Event) -> None:
         wait, most = self._retry_seconds

@@ -4,6 +4,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 
 from app.runtime.broadcast import Change
 from app.store.database import Database
@@ -85,6 +86,20 @@ async def test_nothing_unforeseen_ends_the_announcing(
         await asyncio.sleep(0.05)
         patched.undo()
         assert (await following(changes)).ids == {"4"}
+
+
+async def test_a_database_that_stays_away_is_told_less_and_less_often(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    broadcast = await PostgresBroadcast(database, window_seconds=0.0, retry_seconds=(0.01, 10.0)).start()
+    with structlog.testing.capture_logs() as logs, monkeypatch.context() as patched:
+        patched.setattr(database, "execute", lambda *_: 1 / 0)
+        await broadcast.publish("tests", ["5"])
+        await asyncio.sleep(0.3)
+    waits = [line["retry_in_seconds"] for line in logs if line["event"] == "announcing_failed"]
+    assert waits[:3] == [0.01, 0.02, 0.04]
+    assert len(waits) <= 6
+    await broadcast.close()
 
 
 async def test_what_is_pending_is_announced_on_close(database: Database, elsewhere: PostgresBroadcast):
