@@ -103,6 +103,8 @@ class Doors:
             case.path_parameters = {**case.path_parameters, "key": chance.choice(names["test"])}
         if not _is_positive(case, ParameterLocation.BODY):
             return
+        if case.path.startswith("/ofrep") and chance.random() < EXISTING / 2:
+            case.query = {**(case.query or {}), "expose": "true"}
         for line in case.body if isinstance(case.body, list) else [case.body]:
             if not isinstance(line, dict):
                 continue
