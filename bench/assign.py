@@ -2,8 +2,9 @@
 
 One process of `winnow serve` with its defaults (a key checked, rates limited, requests counted), one of uvicorn with a
 Starlette application of one route; the same load generator, in a process of its own, drives one after the other in
-turns, and the median of the rounds counts. Server CPU is what the operating system says the server used meanwhile, so
-that a rate a core can be told on a machine where the load generator and PostgreSQL share the cores with it.
+turns, and the median of the rounds counts. Server CPU is what the operating system says the answering process used
+meanwhile, so that a rate a core can be told on a machine where the load generator, PostgreSQL, Winnow's worker and
+others share the cores with it.
 """
 
 import argparse
@@ -110,9 +111,10 @@ def bare(answer: str):
 
 
 def cpu_seconds(root: int) -> float:
-    """Return what a process and those it started have used; PostgreSQL is none of them."""
+    """Return what the answering process has used: of `winnow serve` its web process, else the one started."""
     parent = psutil.Process(root)
-    times = [one.cpu_times() for one in (parent, *parent.children(recursive=True)) if "postgres" not in one.name()]
+    web = [one for one in parent.children(recursive=True) if "app.commands.web" in one.cmdline()]
+    times = [one.cpu_times() for one in web or [parent]]
     return sum(one.user + one.system for one in times)
 
 
