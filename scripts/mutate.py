@@ -25,6 +25,8 @@ from pathlib import Path
 
 import pytest
 
+from app.store.embedded.server import EmbeddedPostgres
+
 ROOT = Path(__file__).parents[1]
 TARGETS = {
     "engine/decision.py": ("tests/engine/test_decision.py",),
@@ -153,7 +155,7 @@ def _constant(node: ast.Constant, source: str, span: tuple[int, int]) -> Iterato
 class Trial:
     """A copy of the tree in which changes are tried."""
 
-    def __init__(self, copy: Path) -> None:
+    def __init__(self, copy: Path, *, database: str) -> None:
         self._copy = copy
         for name in COPIED:
             if (ROOT / name).exists():
@@ -164,6 +166,7 @@ class Trial:
                 shutil.copy(file, copy)
 
         environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["WINNOW_TEST_DATABASE"] = database
         command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
         self._runner = subprocess.Popen(
             command, cwd=copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -294,12 +297,14 @@ def main() -> None:
         return
     options.until = time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="winnow-mutate-") as folder:
-        Path(folder).chmod(0o755)
-        trial = Trial(Path(folder))
+        Path(folder).chmod(0o711)
+        postgres = EmbeddedPostgres(Path(folder) / "database", durable=False)
+        trial = Trial(Path(folder), database=postgres.start().url)
         try:
             totals = [tried(trial, module, TARGETS[module], options) for module in options.modules or TARGETS]
         finally:
             trial.close()
+            postgres.stop()
     count, survivors = map(sum, zip(*totals, strict=True))
     print(f"in all: {count} tried, {count - survivors} noticed, {survivors} survived")
 
