@@ -116,7 +116,7 @@ class Mixing:
     def metric(self, chance: random.Random) -> str:
         """Return a metric."""
         kind = chance.choice(("CONVERSION", "REVENUE", "COUNT", "RATIO"))
-        denominator = ", denominator: EXPOSED" if kind == "RATIO" else ""
+        denominator = f", denominator: {chance.choice(('SENT', 'EXPOSED'))}" if kind == "RATIO" else ""
         return f'{{key: "m{chance.randrange(9)}", kind: {kind}, event: CONVERTED{denominator}}}'
 
 
@@ -136,7 +136,8 @@ _MADE: Mapping[str, Callable[[Mixing, random.Random], str | None]] = {
         ),
         lambda _, c: c.choice(_FRACTIONS),
     ),
-    **dict.fromkeys(("floor", "holdout", "low"), lambda _, c: c.choice(("0", "0.01", "0.1", "null"))),
+    **dict.fromkeys(("floor", "holdout"), lambda _, c: c.choice(("0", "0.01", "0.1", "null"))),
+    "low": lambda _, c: c.choice(("0", "0.1")),
     "high": lambda _, c: c.choice(("1", "0.5")),
     "standardDeviation": lambda _, c: c.choice(("1.5", "20", "null")),
     "targetSampleSize": lambda _, c: c.choice(("100", "100000", "null")),
@@ -146,8 +147,8 @@ _MADE: Mapping[str, Callable[[Mixing, random.Random], str | None]] = {
     "maxPerSecond": lambda _, c: c.choice(("1", "10")),
     **dict.fromkeys(("value", "cost", "offerAmount", "budget"), lambda _, c: f'"{c.choice(_AMOUNTS)}"'),
     "amounts": lambda _, c: c.choice(('["2.50", "5.00", "7.50"]', '["1", "2", "3", "4"]')),
-    **dict.fromkeys(("from", "startsAt"), lambda m, c: m.time(c)),
-    **dict.fromkeys(("to", "endsAt", "occurredAt", "at"), lambda m, c: c.choice((m.time(c), m.time(c), "null"))),
+    **dict.fromkeys(("from", "startsAt", "occurredAt"), lambda m, c: m.time(c)),
+    **dict.fromkeys(("to", "endsAt", "at"), lambda m, c: c.choice((m.time(c), m.time(c), "null"))),
     "on": lambda m, c: m.time(c)[:11] + '"',
     "hierarchical": lambda _, c: "true" if c.random() < 0.05 else "false",  # a model is fitted: seconds
     "latitude": lambda _, c: c.choice(("52.37", "-33.9", "0")),
@@ -191,10 +192,10 @@ class _Plausible(Visitor):
     def leave_field(self, *_: Any) -> None:
         self._fields.pop()
 
-    def enter_argument(self, node: ArgumentNode, *_: Any) -> Any:
+    def leave_argument(self, node: ArgumentNode, *_: Any) -> Any:
         return self._replaced(node)
 
-    def enter_object_field(self, node: ObjectFieldNode, *_: Any) -> Any:
+    def leave_object_field(self, node: ObjectFieldNode, *_: Any) -> Any:
         return self._replaced(node)
 
     def _replaced(self, node: Any) -> Any:
