@@ -72,7 +72,7 @@ def source() -> Iterator[Source]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     source.address = f"http://127.0.0.1:{server.server_port}"
     yield source
