@@ -198,6 +198,7 @@ export const CAMPAIGN_TESTS = graphql(`
           name
           status
           progress
+          targetSampleSize
           startedAt
           endedAt
           allocationPolicy

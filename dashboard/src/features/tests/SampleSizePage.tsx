@@ -19,7 +19,7 @@ import {
 } from "@/components";
 import type { SampleSizeInput } from "@/graph";
 import { SAMPLE_SIZE } from "./documents";
-import { Text } from "./TestForm";
+import { Text } from "./Text";
 
 const FILTERS = {
   kind: choice(["CONVERSION", "REVENUE"], "CONVERSION"),

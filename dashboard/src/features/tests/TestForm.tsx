@@ -1,8 +1,9 @@
-import { useState, type InputHTMLAttributes, type SyntheticEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 import { useMutation } from "urql";
 import { Link, useLocation } from "wouter";
-import { Button, Card, Field, inWords, Notice, PageHeading, Select, useAddress, text } from "@/components";
+import { Button, Card, inWords, Notice, PageHeading, Select, useAddress, text } from "@/components";
 import { wordsOf } from "@/graph";
+import { CampaignPicker } from "./CampaignPicker";
 import { CREATE } from "./documents";
 import {
   EMPTY,
@@ -11,6 +12,7 @@ import {
   inputOf,
   KINDS,
   NEW_GUARDRAIL,
+  NO_PAYLOAD,
   POLICIES,
   problemsOf,
   slugOf,
@@ -20,6 +22,9 @@ import {
   type TestDraft,
   type VariantDraft,
 } from "./form";
+import { PayloadFields } from "./PayloadFields";
+import { TargetingFields } from "./TargetingFields";
+import { Text } from "./Text";
 
 const PREFILLED = { campaign: text(), baseline: text(), effect: text(), size: text() };
 
@@ -115,7 +120,7 @@ function FormFields({ draft, change, problem, onName, onKey }: FieldsProps) {
         <div className="form-grid">
           <Text label="Name" value={draft.name} problem={problem("name")} onText={onName} required />
           <Text label="Key" hint="A slug; its OpenFeature flag too" value={draft.key} problem={problem("key")} onText={onKey} required />
-          <Text label="Campaign" hint="Its key; empty: about none" value={draft.campaignId} problem={problem("campaignId")} onText={(campaignId) => change({ campaignId })} />
+          <CampaignPicker value={draft.campaignId} problem={problem("campaignId")} onChange={(campaignId) => change({ campaignId })} />
           <Text label="Hypothesis" hint="What you expect, and why" value={draft.hypothesis} problem={problem("hypothesis")} onText={(hypothesis) => change({ hypothesis })} />
         </div>
       </Card>
@@ -143,7 +148,7 @@ function Variants({ variants, problem, onChange }: VariantsProps) {
     const weights = equalWeights(all.length);
     onChange(all.map((one, index) => ({ ...one, weight: weights[index] ?? "0" })));
   };
-  const add = () => share([...variants, { key: `variant-${variants.length + 1}`, name: `Variant ${variants.length + 1}`, weight: "0", isControl: false, payload: "" }]);
+  const add = () => share([...variants, { key: `variant-${variants.length + 1}`, name: `Variant ${variants.length + 1}`, weight: "0", isControl: false, payload: NO_PAYLOAD }]);
   return (
     <Card title="Variants" note="Shares sum to 100 percent; one is the control">
       {problem("variants") && <Notice tone="bad">{problem("variants")}</Notice>}
@@ -152,7 +157,7 @@ function Variants({ variants, problem, onChange }: VariantsProps) {
           <Text label="Name" value={variant.name} problem={problem(`variants.${index}.name`)} onText={(name) => set(index, { name })} />
           <Text label="Key" value={variant.key} problem={problem(`variants.${index}.key`)} onText={(key) => set(index, { key })} />
           <Text label="Share, percent" inputMode="decimal" value={variant.weight} problem={problem(`variants.${index}.weight`)} onText={(weight) => set(index, { weight })} />
-          <Text label="Payload, JSON" placeholder={'{"title": "5 back"}'} value={variant.payload} problem={problem(`variants.${index}.payload`)} onText={(payload) => set(index, { payload })} />
+          <PayloadFields payload={variant.payload} problem={problem(`variants.${index}.payload`)} onChange={(payload) => set(index, { payload })} />
           <label>
             <input
               type="radio"
@@ -278,26 +283,10 @@ function Traffic({ draft, change, problem }: PartProps) {
         )}
         <Text label="Coverage, percent" hint="Share of units in the test" inputMode="decimal" value={draft.coverage} problem={problem("coverage")} onText={(coverage) => change({ coverage })} />
         <Text label="Holdout, percent" hint="Share of units kept out of it" inputMode="decimal" value={draft.holdout} problem={problem("holdout")} onText={(holdout) => change({ holdout })} />
-        <Text label="Targeting, JSON" hint={'Such as {"segment": ["loyal"]}'} value={draft.targeting} problem={problem("targeting")} onText={(targeting) => change({ targeting })} />
       </div>
+      <TargetingFields targeting={draft.targeting} problem={problem("targeting")} onChange={(targeting) => change({ targeting })} />
     </Card>
   );
 }
 
 const named = <T extends string>(codes: readonly T[]) => codes.map((value) => ({ value, name: inWords(value) }));
-
-interface TextProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChange"> {
-  label: string;
-  hint?: string;
-  problem?: string | undefined;
-  onText: (text: string) => void;
-}
-
-/** A line of text with its label, hint and problem. */
-export function Text({ label, hint, problem, onText, ...rest }: TextProps) {
-  return (
-    <Field label={label} hint={hint} problem={problem}>
-      {(control) => <input {...rest} {...control} type="text" autoComplete="off" onChange={(event) => onText(event.target.value)} />}
-    </Field>
-  );
-}

@@ -101,8 +101,9 @@ const COLUMNS: readonly Column<Row>[] = [
   { name: "Started", value: ({ startedAt }) => startedAt, show: ({ startedAt }) => formatDay(startedAt), minor: true },
   {
     name: "Progress",
-    value: ({ progress }) => progress,
-    show: ({ name, progress }) => <Progress value={progress} label={`Progress of ${name}`} />,
+    value: ({ progress, targetSampleSize }) => (targetSampleSize === null ? null : progress),
+    show: ({ name, progress, targetSampleSize }) =>
+      targetSampleSize === null ? <span className="muted">no size planned</span> : <Progress value={progress} label={`Progress of ${name}`} />,
     minor: true,
   },
   { name: "Winner", value: ({ winner }) => winner?.name ?? MISSING },

@@ -1,12 +1,13 @@
-import { useQuery, useSubscription } from "urql";
+import { useEffect } from "react";
+import { useQuery, useSubscription, type UseQueryExecute } from "urql";
 import { Link } from "wouter";
 import { Answer, formatClock, formatDay, inWords, PageHeading, PageSkeleton, StatusBadge } from "@/components";
-import { useKeptFresh, type TestsPageQuery, type TestsResultsFragment } from "@/graph";
+import { useConnection, useKeptFresh, type TestsPageQuery, type TestsResultsFragment } from "@/graph";
 import { Actions } from "./Actions";
 import { AllocationCard } from "./AllocationCard";
 import { Course } from "./Course";
 import { Densities } from "./Densities";
-import { TEST, TEST_LIVE } from "./documents";
+import { TEST, TEST_LIVE, TEST_STATE } from "./documents";
 import { Guardrails } from "./Guardrails";
 import { Health } from "./Health";
 import { History } from "./History";
@@ -22,9 +23,11 @@ const FRESH_SECONDS = 30;
 /** One test, its results as they move. */
 export function TestPage({ id }: { id: string }) {
   const [result, ask] = useQuery({ query: TEST, variables: { id } });
-  const [{ data: live }] = useSubscription({ query: TEST_LIVE, variables: { id } });
-  useKeptFresh(ask, FRESH_SECONDS);
+  const [{ data: live, error }] = useSubscription({ query: TEST_LIVE, variables: { id } });
+  const connection = useConnection();
+  useKeptFresh(ask, FRESH_SECONDS, connection !== "open" || error !== undefined);
   const test = result.data?.test;
+  useStateFollowed(id, test, ask);
   const results = live?.testResults ?? test?.results;
   return (
     <div className="stack">
@@ -39,6 +42,17 @@ export function TestPage({ id }: { id: string }) {
       </Answer>
     </div>
   );
+}
+
+/** Ask for the whole test anew once somebody else has started, paused or ended it, which no subscription tells. */
+function useStateFollowed(id: string, test: Test | null | undefined, ask: UseQueryExecute) {
+  const [{ data }, askState] = useQuery({ query: TEST_STATE, variables: { id }, requestPolicy: "network-only" });
+  useKeptFresh(askState, FRESH_SECONDS);
+  const status = data?.test?.status;
+  const moved = status !== undefined && test !== null && test !== undefined && status !== test.status;
+  useEffect(() => {
+    if (moved) ask({ requestPolicy: "network-only" });
+  }, [moved, ask]);
 }
 
 function Sections({ test, results }: { test: Test; results: Results }) {

@@ -23,9 +23,32 @@ export const TESTS = graphql(`
         }
         startedAt
         progress
+        targetSampleSize
         winner {
           name
         }
+      }
+    }
+  }
+`);
+
+export const CAMPAIGNS = graphql(`
+  query TestsCampaigns($search: String) {
+    campaigns(first: 8, filter: { search: $search }, orderBy: NAME) {
+      nodes {
+        key
+        name
+      }
+    }
+  }
+`);
+
+export const TEST_STATE = graphql(`
+  query TestsState($id: ID!) {
+    test(id: $id) {
+      status
+      winner {
+        key
       }
     }
   }

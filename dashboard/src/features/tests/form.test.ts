@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { EMPTY, equalWeights, inputOf, problemsOf, slugOf } from "./form";
+import { EMPTY, equalWeights, inputOf, NO_PAYLOAD, problemsOf, slugOf, turned, type PayloadDraft } from "./form";
 
 describe("a test as typed", () => {
   it("becomes the mutation's input, percents as fractions, and leaves out what was left empty", () => {
@@ -20,7 +20,7 @@ describe("a test as typed", () => {
   });
 
   it("says at which field a number or JSON could not be read", () => {
-    const variants = EMPTY.variants.map((one, index) => (index === 1 ? { ...one, payload: "{title}", weight: "half" } : one));
+    const variants = EMPTY.variants.map((one, index) => (index === 1 ? { ...one, payload: { ...NO_PAYLOAD, type: "json" as const, text: "{title}" }, weight: "half" } : one));
     const { problems } = inputOf({ ...EMPTY, variants, baseline: "many" });
     expect(Object.keys(problems).sort()).toEqual(["baseline", "variants.1.payload", "variants.1.weight"]);
   });
@@ -31,6 +31,47 @@ describe("a test as typed", () => {
     expect(inputOf({ ...EMPTY, floor: "5" }).input).not.toHaveProperty("floor");
     expect(inputOf({ ...EMPTY, metric: { ...EMPTY.metric, kind: "RATIO" } }).input.metric).toHaveProperty("denominator", "OPENED");
     expect(inputOf(EMPTY).input.metric).not.toHaveProperty("denominator");
+  });
+});
+
+describe("a payload", () => {
+  const read = (payload: Partial<PayloadDraft>) => {
+    const variants = EMPTY.variants.map((one, index) => (index === 0 ? { ...one, payload: { ...NO_PAYLOAD, ...payload } } : one));
+    const { input, problems } = inputOf({ ...EMPTY, variants });
+    return { payload: input.variants[0]?.payload, problems };
+  };
+
+  it("is of the type that was chosen", () => {
+    expect(read({}).payload).toBeUndefined();
+    expect(read({ type: "string", text: "7" }).payload).toBe("7");
+    expect(read({ type: "number", text: "2,5" }).payload).toBe(2.5);
+    expect(read({ type: "boolean", text: "false" }).payload).toBe(false);
+    expect(read({ type: "json", text: "[1]" }).payload).toEqual([1]);
+    const entries = [{ name: "title", value: "5 back" }, { name: "bold", value: "true" }, { name: "size", value: "7" }, { name: " ", value: "x" }];
+    expect(read({ type: "object", entries }).payload).toEqual({ title: "5 back", bold: true, size: 7 });
+  });
+
+  it("that is a number has one", () => {
+    expect(read({ type: "number", text: " " }).problems).toEqual({ "variants.0.payload": "A number, please." });
+  });
+});
+
+describe("targeting", () => {
+  const rows = [{ attribute: "segment", operator: "$eq" as const, value: "vip" }];
+
+  it("is sent as its rows, or as JSON", () => {
+    expect(inputOf({ ...EMPTY, targeting: { rows, json: "", asJson: false } }).input.targeting).toEqual({ segment: "vip" });
+    expect(inputOf({ ...EMPTY, targeting: { rows, json: '{"a": 1}', asJson: true } }).input.targeting).toEqual({ a: 1 });
+    expect(inputOf({ ...EMPTY, targeting: { rows, json: "{", asJson: true } }).problems).toHaveProperty("targeting");
+  });
+
+  it("turns from rows to JSON and back, where rows can say it", () => {
+    const json = turned({ rows, json: "", asJson: false });
+    expect(json).toEqual({ rows, json: '{"segment":"vip"}', asJson: true });
+    expect(json && turned(json)).toMatchObject({ rows, asJson: false });
+    expect(turned({ rows, json: '{"$or": []}', asJson: true })).toBeUndefined();
+    expect(turned({ rows, json: "{", asJson: true })).toBeUndefined();
+    expect(turned({ rows, json: " ", asJson: true })?.rows).toHaveLength(1);
   });
 });
 

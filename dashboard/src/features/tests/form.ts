@@ -1,4 +1,5 @@
 import type { AllocationPolicy, CreateTestInput, EventType, MetricKind } from "@/graph";
+import { conditionOf, NEW_CONDITION, rowsOf, valueOf, type Condition } from "./conditions";
 
 export const POLICIES = [
   "FIXED",
@@ -25,8 +26,32 @@ export interface VariantDraft {
   /** In percent, as typed. */
   weight: string;
   isControl: boolean;
-  /** JSON, as typed. */
-  payload: string;
+  payload: PayloadDraft;
+}
+
+export const PAYLOADS = [
+  { value: "none", name: "None: the key" },
+  { value: "string", name: "Text" },
+  { value: "number", name: "Number" },
+  { value: "boolean", name: "True or false" },
+  { value: "object", name: "Object" },
+  { value: "json", name: "JSON" },
+] as const;
+
+/** What a variant's flag is: of one type, as typed. */
+export interface PayloadDraft {
+  type: (typeof PAYLOADS)[number]["value"];
+  /** The text, the number, "true" or "false", or the JSON. */
+  text: string;
+  /** An object's fields. */
+  entries: readonly { name: string; value: string }[];
+}
+
+/** Whom a test is for: rows that all hold, or JSON as typed. */
+export interface TargetingDraft {
+  rows: readonly Condition[];
+  json: string;
+  asJson: boolean;
 }
 
 export interface MetricDraft {
@@ -66,7 +91,7 @@ export interface TestDraft {
   contextAttributes: string;
   coverage: string;
   holdout: string;
-  targeting: string;
+  targeting: TargetingDraft;
 }
 
 const METRIC: MetricDraft = {
@@ -79,14 +104,16 @@ const METRIC: MetricDraft = {
   windowHours: "72",
 };
 
+export const NO_PAYLOAD: PayloadDraft = { type: "none", text: "", entries: [{ name: "", value: "" }] };
+
 export const EMPTY: TestDraft = {
   key: "",
   name: "",
   hypothesis: "",
   campaignId: "",
   variants: [
-    { key: "control", name: "Control", weight: "50", isControl: true, payload: "" },
-    { key: "treatment", name: "Treatment", weight: "50", isControl: false, payload: "" },
+    { key: "control", name: "Control", weight: "50", isControl: true, payload: NO_PAYLOAD },
+    { key: "treatment", name: "Treatment", weight: "50", isControl: false, payload: NO_PAYLOAD },
   ],
   metric: METRIC,
   guardrails: [],
@@ -102,7 +129,7 @@ export const EMPTY: TestDraft = {
   contextAttributes: "",
   coverage: "100",
   holdout: "0",
-  targeting: "",
+  targeting: { rows: [], json: "", asJson: false },
 };
 
 export const NEW_GUARDRAIL: GuardrailDraft = {
@@ -183,7 +210,7 @@ export function inputOf(draft: TestDraft): { input: CreateTestInput; problems: P
       name: variant.name || variant.key,
       weight: number(`variants.${index}.weight`, variant.weight, 100) ?? 0,
       isControl: variant.isControl,
-      ...given("payload", reading.json(`variants.${index}.payload`, variant.payload)),
+      ...given("payload", payloadOf(reading, `variants.${index}.payload`, variant.payload)),
     })),
     metric: metricOf(draft.metric, "metric"),
     guardrails: draft.guardrails.map((guardrail, index) => ({
@@ -203,9 +230,47 @@ export function inputOf(draft: TestDraft): { input: CreateTestInput; problems: P
     ...(attributes.length > 0 ? { contextAttributes: attributes } : {}),
     ...given("coverage", number("coverage", draft.coverage, 100)),
     ...given("holdout", number("holdout", draft.holdout, 100)),
-    ...given("targeting", reading.json("targeting", draft.targeting)),
+    ...given("targeting", targetingOf(reading, draft.targeting)),
   };
   return { input, problems: reading.problems };
+}
+
+function payloadOf(reading: Reading, path: string, { type, text, entries }: PayloadDraft): unknown {
+  switch (type) {
+    case "none":
+      return undefined;
+    case "string":
+      return text;
+    case "number":
+      if (text.trim() === "") reading.problems[path] = "A number, please.";
+      return reading.number(path, text);
+    case "boolean":
+      return text === "true";
+    case "object":
+      return Object.fromEntries(entries.filter(({ name }) => name.trim() !== "").map(({ name, value }) => [name.trim(), valueOf(value)]));
+    case "json":
+      return reading.json(path, text);
+  }
+}
+
+const targetingOf = (reading: Reading, { rows, json, asJson }: TargetingDraft): unknown => (asJson ? reading.json("targeting", json) : conditionOf(rows));
+
+/** Targeting as JSON where it was in rows, and in rows where JSON can be said in them; undefined where it cannot. */
+export function turned({ rows, json, asJson }: TargetingDraft): TargetingDraft | undefined {
+  if (!asJson) {
+    const condition = conditionOf(rows);
+    return { rows, json: condition ? JSON.stringify(condition) : "", asJson: true };
+  }
+  const found = json.trim() === "" ? [NEW_CONDITION] : rowsOf(parsed(json));
+  return found && { rows: found, json, asJson: false };
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 const given = <Name extends string, Value>(name: Name, value: Value | undefined) =>
