@@ -2,6 +2,7 @@
 
 from typing import override
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -24,6 +25,12 @@ class FramingProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if hasattr(self, "scope"):
             self.scope["extensions"] = {**(self.scope.get("extensions") or {}), FRAMES: self}  # pyright: ignore[reportGeneralTypeIssues, reportArgumentType]  # uvicorn's type has dicts alone
+
+    @override
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if not self.handshake_complete and message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # a refusal completes it; uvicorn would log an error at each
 
     def push(self, frame: bytes) -> bool:
         """Send a frame now, unless the transport is full or the connection is ending; say whether it was sent."""

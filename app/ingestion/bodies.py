@@ -1,7 +1,7 @@
 """The body of a request as chunks of whole lines: unpacked and cut in bounded memory."""
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,9 @@ from app.ingestion.batches import MAX_LINE_BYTES
 
 CHUNK_BYTES = 262_144
 """About how much is parsed and stored at once."""
+
+CHUNK_LINES = 4_000
+"""How many lines are parsed at once at most: more than CHUNK_BYTES of events have, unless they are no events."""
 
 PIECE_BYTES = 65_536
 """How much is unpacked at once."""
@@ -101,7 +104,7 @@ class LineCutter:
     def _cut(self) -> list[Chunk]:
         data = b"".join(self._pieces)
         whole, end, rest = data.rpartition(b"\n")
-        found = [Chunk(whole + end, self._line)] if end else []
+        found = list(_few_lines(whole + end, self._line)) if end else []
         self._line += whole.count(b"\n") + len(end)
         if len(rest) > MAX_LINE_BYTES:
             found.append(Chunk(b"", self._line, too_long=True))
@@ -114,6 +117,16 @@ class LineCutter:
         self._skipping = not end
         self._line += len(end)
         return rest
+
+
+def _few_lines(data: bytes, first_line: int) -> Iterator[Chunk]:
+    """Divide whole lines into chunks of CHUNK_LINES."""
+    if data.count(b"\n") <= CHUNK_LINES:
+        yield Chunk(data, first_line)
+        return
+    lines = data.split(b"\n")[:-1]
+    for start in range(0, len(lines), CHUNK_LINES):
+        yield Chunk(b"\n".join(lines[start : start + CHUNK_LINES]) + b"\n", first_line + start)
 
 
 class _Decoder(Protocol):

@@ -1,5 +1,6 @@
 """`POST /v1/events`: NDJSON in, a receipt out, once everything in the receipt is durable."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,9 @@ from app.ingestion.rejections import Receipt, Rejected
 
 MAX_LISTED = 10_000
 """Refused lines named in one answer; the rest are counted as `unlisted`."""
+
+MAX_UNLISTED = 90_000
+"""A body with more than these refused beside those is not read on: it is no list of events."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,12 @@ class EventsEndpoint:
             batch = _read(chunk)
             self._limit.take(key, len(batch.events))
             report.add(await self._ingestion.record(batch.events), batch.lines)
+            if report.unlisted > MAX_UNLISTED:
+                raise InvalidInput(
+                    f"More than {MAX_LISTED + MAX_UNLISTED:,} lines are refused: correct what makes them, "
+                    "and send the body again."
+                )
+            await asyncio.sleep(0)  # others have their turn, whatever this body is
 
     def _stream(self, request: Request) -> AsyncIterator[bytes]:
         declared = request.headers.get("content-length", "")

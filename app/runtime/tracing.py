@@ -54,14 +54,14 @@ def is_tracing() -> bool:
 
 
 def span(name: str, **attributes: Value) -> AbstractContextManager[Span]:
-    """Open a span below the present one; an error that leaves it is kept with it.
+    """Open a span below the present one; of an error that leaves it the type is kept: messages may hold values.
 
     Attributes are named as in OpenTelemetry's conventions, with `__` for a dot.
     """
     tracer = _State.tracer
     if tracer is None:
         return _NOTHING
-    return tracer.start_as_current_span(name, attributes=_dotted(attributes))
+    return _opened(tracer.start_as_current_span(name, attributes=_dotted(attributes), **_UNRECORDED))
 
 
 def server_span(name: str, headers: Iterable[tuple[bytes, bytes]], **attributes: Value) -> AbstractContextManager[Span]:
@@ -72,9 +72,26 @@ def server_span(name: str, headers: Iterable[tuple[bytes, bytes]], **attributes:
     from opentelemetry.trace import SpanKind
 
     carrier = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers}
-    return tracer.start_as_current_span(
-        name, context=extract(carrier), kind=SpanKind.SERVER, attributes=_dotted(attributes)
+    opened = tracer.start_as_current_span(
+        name, context=extract(carrier), kind=SpanKind.SERVER, attributes=_dotted(attributes), **_UNRECORDED
     )
+    return _opened(opened)
+
+
+_UNRECORDED = {"record_exception": False, "set_status_on_exception": False}
+
+
+@contextmanager
+def _opened(opened: AbstractContextManager[Any]) -> Generator[Span]:
+    with opened as inner:
+        try:
+            yield inner
+        except Exception as error:
+            from opentelemetry.trace import StatusCode
+
+            inner.set_attribute("error.type", type(error).__qualname__)
+            inner.set_status(StatusCode.ERROR)
+            raise
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 LIMITS = {
     "WINNOW_HEAD_SECONDS": "1",
-    "WINNOW_SLOW_SECONDS": "1.5",
+    "WINNOW_SLOW_SECONDS": "2.5",
     "WINNOW_ALLOWED_ORIGINS": "https://app.example",
     "WINNOW_RUN_WORKER": "false",
     "WINNOW_LOG_FORMAT": "json",
@@ -32,6 +32,7 @@ class Target:
         self.url: str = running.url
         self.key: str = running.key
         self.database_url: str = running.database_url
+        self.process = running.process
         self.headers: dict[str, str] = running.headers
         self.address = (running.url.split(":")[1].strip("/"), int(running.url.rsplit(":", 1)[1]))
         self.host = running.url.removeprefix("http://")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInput, TooLarge
 from app.ingestion.batches import MAX_LINE_BYTES
-from app.ingestion.bodies import CHUNK_BYTES, LineCutter, chunks, limited, unpacked
+from app.ingestion.bodies import CHUNK_BYTES, CHUNK_LINES, LineCutter, chunks, limited, unpacked
 
 MEGABYTE = 1_000_000
 
@@ -116,3 +116,11 @@ async def test_an_endless_last_line_is_named_too():
         (b"a\n", 1, False),
         (b"", 2, True),
     ]
+
+
+async def test_of_very_short_lines_few_are_cut_at_once_and_keep_their_numbers():
+    data = b"{}\n" * (2 * CHUNK_LINES + 3) + b"{}"
+    found = [chunk async for chunk in chunks(_stream(*_pieces(data, 50_000)))]
+    assert b"".join(chunk.data for chunk in found) == data
+    assert max(chunk.data.count(b"\n") for chunk in found) == CHUNK_LINES
+    assert [chunk.first_line for chunk in found] == [1, CHUNK_LINES + 1, 2 * CHUNK_LINES + 1, 2 * CHUNK_LINES + 4]

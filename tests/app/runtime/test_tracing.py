@@ -39,8 +39,9 @@ def test_spans_nest_and_keep_attributes_and_errors(settings, exporter):
     inner, outer = exporter.get_finished_spans()
     assert (inner.name, outer.name) == ("inner", "outer")
     assert inner.parent.span_id == outer.context.span_id
-    assert outer.attributes == {"job.kind": "train"}
-    assert [event.name for event in inner.events] == ["exception"]
+    assert outer.attributes == {"job.kind": "train", "error.type": "ValueError"}
+    assert inner.attributes["error.type"] == "ValueError"
+    assert [inner.status.is_ok, inner.events] == [False, ()]  # a message may hold values
     assert not is_tracing()
 
 
