@@ -1,5 +1,6 @@
 """What is in deploy/ speaks of settings and commands that there are, and is understood by who reads it."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -111,3 +112,36 @@ def test_every_setting_that_a_page_names_is_one() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     named = {name for page in pages for name in re.findall(r"\bWINNOW_[A-Z_]+\b", page.read_text())}
     assert named - NAMES - OF_SCRIPTS == set()
+
+
+def written() -> str:
+    """Return every text in the source, as one: pieces that stand side by side joined, `...` for what is put in."""
+    texts = []
+    for package in ("app", "graph"):
+        for module in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(module.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+                elif isinstance(node, ast.JoinedStr):
+                    pieces = (one.value if isinstance(one, ast.Constant) else "..." for one in node.values)
+                    texts.append("".join(map(str, pieces)))
+    return "\n".join(texts)
+
+
+def messages() -> list[str]:
+    """Return what the page of troubles quotes in its first column."""
+    page = (ROOT / "docs/operations/troubleshooting.md").read_text()
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("|")]
+    return [quoted for cell in cells for quoted in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_every_message_of_the_page_of_troubles_is_one() -> None:
+    source = written()
+    strange = {message for message in messages() if not re.search(as_pattern(message), source)}
+    assert strange == {"Retry-After"} & strange
+    assert len(messages()) > 25
+
+
+def as_pattern(message: str) -> str:
+    """Return the pattern of a message; `...` is whatever stands there."""
+    return ".{0,80}".join(map(re.escape, message.split("...")))
