@@ -24,6 +24,9 @@ from app.auth.principals import Permission
 
 type Read = Callable[[Any], object]
 type Load = Callable[..., Awaitable[Sequence[object]]]
+type Along = Callable[[Any, Sequence[Any]], Sequence[object] | None]
+"""Returns what was read along with the rows, as their loader would without arguments; None where not all was."""
+
 type Refused = Callable[[Exception], object]
 
 type Wanted = frozenset[str]
@@ -49,6 +52,7 @@ class Relation:
     load: Load | None = None
     refused: Refused | None = None
     current: bool = False
+    along: Along | None = None
 
     @property
     def arguments(self) -> list[StrawberryArgument]:
@@ -93,11 +97,12 @@ def related(
     return RelationField(description=description, metadata={RELATION: relation})
 
 
-def loads[L: Load](owner: type, name: str) -> Callable[[L], L]:
-    """Register the loader of a related field, named as in Python."""
+def loads[L: Load](owner: type, name: str, *, along: Along | None = None) -> Callable[[L], L]:
+    """Register the loader of a related field, named as in Python, and what may spare calling it."""
 
     def register(load: L) -> L:
-        relation_of(owner, name).load = load
+        relation = relation_of(owner, name)
+        relation.load, relation.along = load, along
         return load
 
     return register

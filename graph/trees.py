@@ -37,10 +37,11 @@ class Grown:
 
 async def grow(context: Context, branches: Sequence[Branch], asked: Sequence[Asked]) -> None:
     """Load everything asked of these branches and below. What fails is kept as the value, and raised on completion."""
-    if len(asked) == 1:
-        await _grow_one(context, branches, asked[0])
-    elif asked and branches:
-        await _all(_grow_one(context, branches, one) for one in asked)
+    waiting = [one for one in asked if not _took_along(context, branches, one)]
+    if len(waiting) == 1:
+        await _grow_one(context, branches, waiting[0])
+    elif waiting and branches:
+        await _all(_grow_one(context, branches, one) for one in waiting)
 
 
 async def grow_roots(context: Context, asked: Sequence[Asked]) -> dict[str, Any]:
@@ -75,6 +76,21 @@ async def _grow_one(context: Context, branches: Sequence[Branch], asked: Asked) 
     await grow(context, planted.branches, asked.below)
 
 
+def _took_along(context: Context, branches: Sequence[Branch], asked: Asked) -> bool:
+    """Take what was read along with the rows; False where it is to be loaded."""
+    relation = asked.relation
+    if relation.along is None or asked.arguments or asked.below:
+        return False
+    if relation.permission is not None and not context.principal.may(relation.permission):
+        return False
+    values = relation.along(context, [branch.row for branch in branches])
+    if values is None:
+        return False
+    for branch, value in zip(branches, values, strict=True):
+        branch.ready[asked.key] = value
+    return True
+
+
 async def _load(context: Context, rows: Sequence[object], asked: Asked) -> Sequence[object]:
     relation = asked.relation
     try:
@@ -105,7 +121,8 @@ async def _all[T](loads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseException:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        if tasks:
+            await asyncio.wait(tasks)
         raise
 
 

@@ -224,10 +224,18 @@ def ranked_parts(parts: Mapping[Part, Measures], by: Dimension, *, as_of: dateti
 def trend(parts: Mapping[Part, Measures], interval: Interval, *, window: Window, as_of: datetime) -> list[TrendPoint]:
     """Return the intervals of a window, or from the first to the last with events where it is open, without gaps."""
     starts = sorted(part for part in parts if isinstance(part, datetime))
+    if window != EVERYTHING or _has_gaps(starts, interval.width):
+        starts = _starts(interval, _closed(window, starts))
     return [
         TrendPoint(starts_at=start, metrics=Metrics(measures=parts.get(start, NOTHING), as_of=as_of))
-        for start in _starts(interval, _closed(window, starts))
+        for start in starts
     ]
+
+
+def _has_gaps(starts: Sequence[datetime], width: timedelta) -> bool:
+    """Tell whether aligned intervals, in order, are not all there are between them, or more than a trend may have."""
+    points = len(starts)
+    return points > MAX_POINTS or (points > 0 and starts[-1] - starts[0] != (points - 1) * width)
 
 
 def check_length(interval: Interval, window: Window) -> None:

@@ -7,7 +7,7 @@ with their variants costs half of what rows of their columns do.
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, cast
 
 import msgspec
@@ -234,6 +234,7 @@ _OWN_TOTALS = f"""
 """
 
 
+@cache
 def definition_json(parts: Parts = WHOLE) -> str:
     """Return what PostgreSQL writes of each row of `ab_test`, for `definition_of`."""
     width = len(_FIELDS) if Part.PLAN in parts else _PLAN if Part.DETAILS in parts else _DETAILS

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum, auto
+from functools import cache, lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -131,6 +132,17 @@ _ORDERS = {
 }
 
 
+@lru_cache
+def _page(order: CampaignOrder, conditions: str, arguments: int, parts: CampaignParts) -> str:
+    """Return the statement of a page: written once, so that it is found at once when it is prepared."""
+    by = _ORDERS[order]
+    return (
+        f"SELECT {_columns(parts)}, order_value FROM ("
+        f"SELECT *, {by.value} AS order_value FROM {_source(order)} {conditions} "
+        f"ORDER BY {by.sql} LIMIT ${arguments + 1}) AS campaign"
+    )
+
+
 def _source(order: CampaignOrder) -> str:
     if order not in (CampaignOrder.ROI, CampaignOrder.CONVERSION_RATE):
         return "campaign"
@@ -139,6 +151,11 @@ def _source(order: CampaignOrder) -> str:
             SELECT campaign_id, {CALCULATED[order].sql} AS {order.lower()} FROM campaign_total GROUP BY campaign_id
         ) AS performance ON performance.campaign_id = campaign.id) AS campaign
     """
+
+
+@cache
+def _any_campaign(parts: CampaignParts) -> str:
+    return f"SELECT {_columns(parts)} FROM campaign"
 
 
 class CampaignStore:
@@ -151,7 +168,7 @@ class CampaignStore:
         self, references: Sequence[int | str], *, parts: CampaignParts = NO_PARTS
     ) -> dict[int | str, CampaignRow]:
         """Return the campaigns that exist, by the id (int) or key (str) they were asked for."""
-        rows = await self._find(f"SELECT {_columns(parts)} FROM campaign", references, name="key")
+        rows = await self._find(_any_campaign(parts), references, name="key")
         return _by_reference([_with_parts(row) for row in rows], references, lambda row: row.key)
 
     async def merchants(self, references: Sequence[int | str]) -> dict[int | str, MerchantRow]:
@@ -180,10 +197,7 @@ class CampaignStore:
         if after is not None:
             by.follow(read_cursor(after, order=by.name, kind=by.kind), conditions)
         rows = await self._database.fetch(
-            f"SELECT {_columns(parts)}, order_value FROM ("
-            f"SELECT *, {by.value} AS order_value FROM {_source(order)} {conditions} "
-            f"ORDER BY {by.sql} LIMIT ${len(conditions.arguments) + 1}) AS campaign",
-            *(*conditions.arguments, first + 1),
+            _page(order, str(conditions), len(conditions.arguments), parts), *conditions.arguments, first + 1
         )
         return page_of(rows, _with_parts, first=first, after=after, order=by.name)
 
@@ -248,10 +262,18 @@ class CampaignStore:
         ids = [r for r in references if isinstance(r, int) and 0 < r <= LARGEST_ID]
         names = [r for r in references if isinstance(r, str) and askable(r)]
         if not names:
-            return await self._database.fetch(f"{select} WHERE id = ANY($1::bigint[])", ids)
-        return await self._database.fetch(
-            f"{select} WHERE id = ANY($1::bigint[]) OR {name} = ANY($2::text[])", ids, names
-        )
+            return await self._database.fetch(_by_id(select), ids)
+        return await self._database.fetch(_by_id_or_name(select, name), ids, names)
+
+
+@lru_cache
+def _by_id(select: str) -> str:
+    return f"{select} WHERE id = ANY($1::bigint[])"
+
+
+@lru_cache
+def _by_id_or_name(select: str, name: str) -> str:
+    return f"{select} WHERE id = ANY($1::bigint[]) OR {name} = ANY($2::text[])"
 
 
 _STATUSES = {status.value: status for status in CampaignStatus}
@@ -272,6 +294,7 @@ def campaign_row(row: Record, merchant: MerchantRow | None = None, totals: Measu
     )
 
 
+@cache
 def _columns(parts: CampaignParts) -> str:
     """Return what is read of `campaign`, for `_with_parts`."""
     merchant = _MERCHANT_JSON if CampaignPart.MERCHANT in parts else "NULL::text"

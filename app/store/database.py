@@ -55,7 +55,7 @@ class Database:
         self.url = url
         self.pool = pool
         self._orm = orm
-        self._standby = Standby(pool, most=pool.get_max_size() // 2)
+        self._standby = Standby(pool, most=max(pool.get_max_size() // 2, pool.get_max_size() - 3))
 
     @classmethod
     async def open(
@@ -120,7 +120,7 @@ class Database:
     async def ping(self) -> None:
         """Raise DatabaseUnavailable unless the server answers."""
         try:
-            await self.pool.fetchval("SELECT 1")
+            await self.fetchval("SELECT 1")
         except (*_LOST, asyncpg.PostgresError) as error:
             raise unavailable(error) from error
 
@@ -142,7 +142,7 @@ class Database:
 
     async def executemany(self, query: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of arguments, all or none."""
-        await self.pool.executemany(query, rows)
+        await self._standby.run("executemany", query, rows)
 
     @asynccontextmanager
     async def transaction(self, *, readonly: bool = False) -> AsyncGenerator[Connection]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Literal
 
 import msgspec
@@ -175,14 +176,19 @@ class PerformanceStore:
     ) -> dict[int, dict[Part, Measures]]:
         """Return measures by id and part, the parts in their order: one row an id, its parts in JSON."""
         rows, arguments = _rows(subject, window, ids=ids, by=by)
-        part = "part AT TIME ZONE 'UTC'" if by in _TIME_PARTS else "part"
         read = (_BY_TIME if by in _TIME_PARTS else _BY_NAME).decode
-        found = await self._database.fetch(
-            f"SELECT id, json_agg(json_build_array({part}, measures) ORDER BY part)::text "
-            f"FROM (SELECT id, part, {sums_json()} AS measures FROM ({rows}) AS r GROUP BY id, part) AS p GROUP BY id",
-            *arguments,
-        )
+        found = await self._database.fetch(_parts_json(rows, by), *arguments)
         return {row[0]: dict[Part, Measures](read(row[1])) for row in found}
+
+
+@lru_cache
+def _parts_json(rows: str, by: Breakdown) -> str:
+    """Return the statement of measures by part: written once, so that it is found at once when it is prepared."""
+    part = "part AT TIME ZONE 'UTC'" if by in _TIME_PARTS else "part"
+    return (
+        f"SELECT id, json_agg(json_build_array({part}, measures) ORDER BY part)::text "
+        f"FROM (SELECT id, part, {sums_json()} AS measures FROM ({rows}) AS r GROUP BY id, part) AS p GROUP BY id"
+    )
 
 
 def _rows(
@@ -194,13 +200,33 @@ def _rows(
     names: Sequence[str] = MEASURES,
 ) -> tuple[str, list[object]]:
     """Return a statement for every row in the window, and its arguments."""
+    if window is EVERYTHING:
+        return _rows_of_all_time(subject, by, names, only=ids is not None), [] if ids is None else [ids]
     arguments: list[object] = [] if ids is None else [ids]
+    return _selected(subject, window, by, names, arguments=arguments, only=ids is not None), arguments
+
+
+@cache
+def _rows_of_all_time(subject: _Subject, by: Breakdown | None, names: Sequence[str], *, only: bool) -> str:
+    return _selected(subject, EVERYTHING, by, names, arguments=[], only=only)
+
+
+def _selected(
+    subject: _Subject,
+    window: Window,
+    by: Breakdown | None,
+    names: Sequence[str],
+    *,
+    arguments: list[object],
+    only: bool,
+) -> str:
+    """Return the statement, and add to its arguments."""
     selects = [
         f"SELECT {subject.id_of(span.rung)} AS id, {_part_of(span.rung, by)}{_names(span.rung, names)} "
-        f"FROM {subject.table(span.rung)} {_where(subject, span, arguments, only=ids is not None)}"
+        f"FROM {subject.table(span.rung)} {_where(subject, span, arguments, only=only)}"
         for span in ladder(window, widest=subject.widest(by))
     ]
-    return " UNION ALL ".join(selects), arguments
+    return " UNION ALL ".join(selects)
 
 
 def _read_by(metric: Ratio, *, sent: bool) -> tuple[str, ...]:

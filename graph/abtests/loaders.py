@@ -12,7 +12,7 @@ from app.abtests.crediting import Credit
 from app.abtests.results import TestResults, progress
 from app.abtests.totalling import TotalsAlone
 from app.errors import InvalidInput
-from app.store.abtest_lists import TestFilter
+from app.store.abtest_lists import ALL_TESTS, TestFilter
 from app.store.abtest_rows import TestDefinition
 from app.store.campaigns import CampaignRow
 from app.store.cursors import Page
@@ -184,7 +184,7 @@ async def campaign_tests(
     wanted: Wanted,
 ) -> list[Listing[TestDefinition]]:
     """Load campaigns' tests; a campaign named in the filter lets none but its own through."""
-    conditions = replace(test_filter(where, None), campaign_id=None)
+    conditions = ALL_TESTS if where is None else replace(test_filter(where, None), campaign_id=None)
     ids = list(dict.fromkeys(campaign.id for campaign in campaigns))
     pages = await context.services.test_lists.pages_of_campaigns(
         ids, checked_first(first), after, where=conditions, parts=parts_of(wanted)

@@ -1,9 +1,13 @@
 """Which parts of a test are read for what is selected of it. A field that is not named here needs the whole test."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from app.store.abtest_parts import TOTALLED, WHOLE, Part, Parts
 from graph.fields import Wanted
+
+REMEMBERED = 1_000
+"""Selections, which are compiled with their operations and come again."""
 
 _NOTHING: Parts = frozenset()
 _DETAILS: Parts = frozenset({Part.DETAILS})
@@ -29,12 +33,14 @@ _TEST, _RESULTS = "ABTest.", "TestResults."
 _TOTALS_ALONE = frozenset({"asOf", "totals", "__typename"})
 
 
+@lru_cache(REMEMBERED)
 def parts_of(wanted: Wanted) -> Parts:
     """Return what is to be read of tests, given what is selected of them and below."""
     needed = _needed(wanted)
     return _NOTHING.union(*(needed.get(name, WHOLE) for name in _below(wanted, _TEST)))
 
 
+@lru_cache(REMEMBERED)
 def totals_suffice(wanted: Wanted) -> bool:
     """Tell whether nothing but totals is selected of results."""
     return _TOTALS_ALONE.issuperset(_below(wanted, _RESULTS))

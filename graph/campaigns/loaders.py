@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 import strawberry
@@ -38,6 +39,7 @@ class PortfolioIn:
     window: Window
 
 
+@lru_cache(1_000)
 def campaign_parts(wanted: Wanted) -> CampaignParts:
     """Return what is to be read of campaigns at once, given what is selected of them and below."""
     return frozenset(part for name, part in _PARTS.items() if name in wanted)
@@ -51,25 +53,28 @@ def ids(rows: Sequence[Any]) -> list[int]:
     return list(dict.fromkeys(row.id for row in rows))
 
 
-@loads(types.Campaign, "merchant")
+def _merchants_along(_context: Context, campaigns: Sequence[CampaignRow]) -> list[MerchantRow] | None:
+    read = [campaign.merchant for campaign in campaigns if campaign.merchant is not None]
+    return read if len(read) == len(campaigns) else None
+
+
+def _metrics_along(context: Context, campaigns: Sequence[CampaignRow]) -> list[Metrics] | None:
+    read = [campaign.totals for campaign in campaigns if campaign.totals is not None]
+    return context.services.metrics.of_totals(read) if len(read) == len(campaigns) else None
+
+
+@loads(types.Campaign, "merchant", along=_merchants_along)
 async def campaign_merchants(context: Context, campaigns: Sequence[CampaignRow]) -> list[MerchantRow]:
     """Load whose offers these are."""
-    read = [campaign.merchant for campaign in campaigns if campaign.merchant is not None]
-    return (
-        read
-        if len(read) == len(campaigns)
-        else await _merchants(context, [campaign.merchant_id for campaign in campaigns])
-    )
+    read = _merchants_along(context, campaigns)
+    return await _merchants(context, [one.merchant_id for one in campaigns]) if read is None else read
 
 
-@loads(types.Campaign, "metrics")
+@loads(types.Campaign, "metrics", along=_metrics_along)
 async def campaign_metrics(
     context: Context, campaigns: Sequence[CampaignRow], *, window: InWindow = None
 ) -> list[Metrics]:
     """Load how campaigns did."""
-    read = [campaign.totals for campaign in campaigns if campaign.totals is not None]
-    if window is None and len(read) == len(campaigns):
-        return context.services.metrics.of_totals(read)
     found = await context.services.metrics.metrics(ids(campaigns), window_of(window))
     return [found[campaign.id] for campaign in campaigns]
 

@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import Any, cast
 
 import orjson
-from asyncpg import PostgresError
 from graphql import (
     GraphQLLeafType,
     GraphQLList,
@@ -21,7 +20,6 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetails
 
-from app.errors import DomainError, DomainErrors
 from graph.completion.leaves import Surprise, complete_by, leaf_of
 from graph.identifiers import Identified
 from graph.scalars import Amount, Passed, write_micros
@@ -87,8 +85,10 @@ class _Writer:
         same = (type_.name, *((one.key, *(id(detail.node) for detail in one.details)) for one in selected))
         if same not in self._seen and _is_plain(selected):
             self._seen.add(same)
-            sources = _Sources(self._names, source) if bound else _Sources(self._names, self._new("r"), source)
-            return self._members(type_, selected, sources)
+            row = source if bound else self._new("r")
+            first = source if bound else f"({row} := {source})"
+            members = self._members(type_, selected, _Sources(self._names, row))
+            return f"({members} if not isinstance({first}, Exception) else surprised())"
         if same not in self._written:  # the same fields of the same fragments, in another place
             self._written[same] = self._write_object(type_, selected)
         return f"{self._written[same]}({source})"
@@ -165,13 +165,12 @@ class _Writer:
 class _Sources:
     """Where an object's fields are read, each as an expression that is evaluated once, one after the other.
 
-    The first that needs the row takes it from its source, and the first that needs a part of the row from there.
+    The first that needs a part of the row takes it from there, for those that follow.
     """
 
-    def __init__(self, names: dict[str, Any], row: str, source: str | None = None) -> None:
+    def __init__(self, names: dict[str, Any], row: str) -> None:
         self._names = names
         self._row = row
-        self._source = source
         self._parts: dict[str, str] = {}
 
     def of(self, selected: Selected) -> str:
@@ -186,37 +185,25 @@ class _Sources:
         attribute = f"{self._owner(owner)}.{name}"
         return _text(read, attribute) if isinstance(read, _Written) else attribute
 
-    def _taken(self) -> str:
-        """Return the row; the first time, taken from its source."""
-        source, self._source = self._source, None
-        return self._row if source is None else f"({self._row} := {source})"
-
     def _owner(self, owner: str) -> str:
         if not owner:
-            return self._taken()
+            return self._row
         if owner not in self._parts:
             self._parts[owner] = f"{self._row}_{owner.replace('.', '_')}"
-            return f"({self._parts[owner]} := {self._taken()}.{owner})"
+            return f"({self._parts[owner]} := {self._row}.{owner})"
         return self._parts[owner]
 
     def _called(self, read: object) -> str:
         name = f"read_{len(self._names)}"
         self._names[name] = read
-        return f"{name}({self._taken()})"
-
-
-_ON_ERRORS = frozenset(
-    name for error in (DomainError(""), DomainErrors([]), PostgresError(), OSError()) for name in dir(error)
-)
-"""Attributes that an error among the values may have too."""
+        return f"{name}({self._row})"
 
 
 def _is_plain(selected: Sequence[Selected]) -> bool:
-    """Tell whether an object is but a row, and reading it fails where there is an error, or nothing, in its place."""
+    """Tell whether an object is but a row, and reading it fails where there is nothing in its place."""
     if any(LOADED in one.field.extensions for one in selected):
         return False
-    paths = (_path(one.field.extensions.get(READER)) for one in selected)
-    return any(path is not None and path.partition(".")[0] not in _ON_ERRORS for path in paths)
+    return any(_path(one.field.extensions.get(READER)) is not None for one in selected)
 
 
 def _head(*, branching: bool) -> list[str]:

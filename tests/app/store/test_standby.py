@@ -80,3 +80,22 @@ async def test_whoever_waits_for_too_long_is_told_to_come_again(pool: asyncpg.Po
     await asyncio.gather(*slow)
     assert await standby.run("fetchval", "SELECT 1") == 1
     await standby.close()
+
+
+async def test_one_goes_straight_to_the_next_that_waits(pool: asyncpg.Pool) -> None:
+    standby = Standby(pool, most=0)
+    answers = await asyncio.gather(*(standby.run("fetchval", "SELECT pg_sleep(0.01) IS NULL") for _ in range(30)))
+    assert answers == [False] * 30
+    assert pool.get_idle_size() == pool.get_size() == 3
+
+
+async def test_what_was_handed_to_one_who_gave_up_goes_on(pool: asyncpg.Pool, standby: Standby) -> None:
+    slow = [asyncio.create_task(standby.run("fetch", "SELECT pg_sleep(0.03)")) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    given_up = [asyncio.create_task(standby.run("fetch", "SELECT 1")) for _ in range(5)]
+    await asyncio.sleep(0)
+    for one in given_up:
+        one.cancel()
+    assert await asyncio.wait_for(standby.run("fetchval", "SELECT 1"), 5) == 1
+    await asyncio.gather(*slow)
+    assert pool.get_size() - pool.get_idle_size() <= 1
