@@ -21,9 +21,8 @@ MOST_JOBS = 100
 """Jobs that may wait at the end: asking again for what waits must not add up."""
 
 
-def run(world: World, *, cases: int, seed: int, doors: list[str], fits: bool = True) -> Findings:
-    """Fuzz the doors of a server and return what was found."""
-    findings = Findings()
+def run(world: World, findings: Findings, *, cases: int, seed: int, doors: list[str], fits: bool = True) -> None:
+    """Fuzz the doors of a server."""
     for door in doors:
         began, seen = time.monotonic(), len(world.errors())
         if door == GRAPH:
@@ -34,7 +33,6 @@ def run(world: World, *, cases: int, seed: int, doors: list[str], fits: bool = T
             findings.add(Finding(door, "the server's log", line[-300:][:120], line))
         print(f"{door}: {findings.cases[door]:,} cases in {time.monotonic() - began:.0f} s", file=sys.stderr)
     _afterwards(world, findings)
-    return findings
 
 
 def _afterwards(world: World, findings: Findings) -> None:
@@ -62,11 +60,12 @@ def main() -> int:
     parser.add_argument("--size", type=float, default=0.002, help="of the demo's world (0.002)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server ends, too
-    with fresh_world(size=options.size) as world:
-        findings = run(
-            world, cases=options.cases, seed=options.seed, doors=options.doors, fits=not options.without_fits
-        )
-    print(findings.told())
+    findings, given = Findings(), {"cases": options.cases, "seed": options.seed, "doors": options.doors}
+    try:
+        with fresh_world(size=options.size) as world:
+            run(world, findings, **given, fits=not options.without_fits)
+    finally:
+        print(findings.told())
     return 1 if findings.wrong else 0
 
 
