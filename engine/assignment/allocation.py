@@ -14,13 +14,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.arrays import FloatArray
+from engine.arrays import FloatArray, IntArray
 from engine.assignment.hashing import POSITIONS, Units, hash_fraction, outcome_of_unit, positions
 from engine.errors import InvalidInput
 
 NO_VARIANT = -1
 _SUM_TOLERANCE = 0.01
 _ROUNDING = 1e-6
+_MANY = 8
+"""Units from which on arrays are faster than numbers one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,9 @@ def parts(probabilities: FloatArray, *, coverage: float = 1.0) -> list[Parts]:
     """
     if not 0.0 <= coverage <= 1.0:
         raise InvalidInput(f"The coverage is {coverage}: pass a fraction in [0, 1].")
-    return [_parts(own, coverage) for own in probabilities.tolist()]  # faster than arrays up to a few tens of units
+    if len(probabilities) < _MANY:
+        return [_parts(own, coverage) for own in probabilities.tolist()]
+    return _parts_of_many(probabilities, coverage)
 
 
 def _parts(shares: Sequence[float], coverage: float) -> Parts:
@@ -246,6 +250,31 @@ def _parts(shares: Sequence[float], coverage: float) -> Parts:
     total = sum(lengths) or 1
     probabilities = tuple([length / total for length in lengths])
     return Parts(starts=tuple(starts), ends=tuple(ends), probabilities=probabilities)
+
+
+def _parts_of_many(shares: FloatArray, coverage: float) -> list[Parts]:
+    """Return the same as `_parts` of each row, to the last bit: the same sums in the same order."""
+    if not (shares.min(initial=0.0) >= 0.0 and np.abs(shares.sum(axis=1) - 1.0).max(initial=0.0) <= _SUM_TOLERANCE):
+        raise InvalidInput("Each unit's probabilities are numbers of at least 0 that sum to 1: correct them.")
+    places = np.zeros((len(shares), shares.shape[1] + 1))
+    np.cumsum(shares, axis=1, out=places[:, 1:])
+    starts = _positions(places[:, :-1])
+    ends = np.full_like(starts, POSITIONS)
+    if coverage == 1.0:
+        ends[:, :-1] = starts[:, 1:]
+    else:
+        ends = _positions(places[:, :-1] + coverage * shares)
+    lengths = ends - starts
+    probabilities = lengths / np.maximum(lengths.sum(axis=1, keepdims=True), 1)
+    columns = (starts.tolist(), ends.tolist(), probabilities.tolist())
+    return [
+        Parts(starts=tuple(first), ends=tuple(last), probabilities=tuple(own))
+        for first, last, own in zip(*columns, strict=True)
+    ]
+
+
+def _positions(places: FloatArray) -> IntArray:
+    return np.minimum(np.ceil(places * POSITIONS - _ROUNDING), POSITIONS).astype(np.int64)
 
 
 def position_of_unit(seed: str) -> Callable[[str], int]:

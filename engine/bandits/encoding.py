@@ -5,6 +5,7 @@ one moves the fit; where it is missing it stands at the mean. A boolean likewise
 for each frequent value, and one for any other.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -104,25 +105,24 @@ class Encoding:
     def encode(self, context: Known) -> list[float]:
         """Return a context as d numbers, whatever is in it: what is missing or odd is taken as unknown."""
         row = self._unknown.copy()
-        for attribute, codes in self._codes:
-            value = context.get(attribute)
-            for code in codes:
-                code(row, value)
+        known = context.get
+        for attribute, code in self._codes:
+            code(row, known(attribute))
         return row
 
     def encode_all(self, contexts: Sequence[Known]) -> FloatArray:
         """Return many contexts: shape (n, d)."""
-        return np.array([self.encode(context) for context in contexts]).reshape(len(contexts), self.size)
+        flat = itertools.chain.from_iterable([self.encode(context) for context in contexts])
+        return np.fromiter(flat, np.float64, len(contexts) * self.size).reshape(len(contexts), self.size)
 
     @cached_property
     def _unknown(self) -> list[float]:
         return [1.0, *(0.0 for _ in self.features[1:])]
 
     @cached_property
-    def _codes(self) -> list[tuple[str, list[Code]]]:
-        return [
-            (name, _codes_of(name, self.features)) for name in dict.fromkeys(f.attribute for f in self.features[1:])
-        ]
+    def _codes(self) -> list[tuple[str, Code]]:
+        names = dict.fromkeys(feature.attribute for feature in self.features[1:])
+        return [(name, code) for name in names for code in _codes_of(name, self.features)]
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -159,6 +159,19 @@ def test_parts_are_those_of_a_table_where_all_units_have_the_same() -> None:
     assert own.probabilities == pytest.approx(weights)
 
 
+@pytest.mark.parametrize("coverage", [1.0, 0.37, 0.0])
+@pytest.mark.parametrize("variants", [1, 2, 5, 11])
+def test_parts_of_many_units_are_those_of_each_to_the_last_bit(variants: int, coverage: float) -> None:
+    shares = np.random.default_rng(7).dirichlet(np.full(variants, 0.4), size=500)
+    shares[0] = np.eye(variants)[-1]
+    together = parts(shares, coverage=coverage)
+    assert together == [parts(own[None], coverage=coverage)[0] for own in shares]
+    assert {type(value) for own in together for value in (*own.starts, *own.ends)} == {int}
+    for wrong in (np.full((9, variants), np.nan), shares[:9] * 1.5, -shares[:9]):
+        with pytest.raises(InvalidInput, match="sum to 1"):
+            parts(wrong, coverage=coverage)
+
+
 def test_raising_coverage_keeps_whoever_is_in() -> None:
     few, many = (parts(np.array([[0.3, 0.7]]), coverage=coverage)[0] for coverage in (0.2, 0.6))
     for position in range(10_000):
