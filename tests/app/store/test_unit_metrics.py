@@ -213,3 +213,27 @@ async def test_any_order_and_batching_gives_the_totals_of_the_set(
     async with clean_database.transaction() as connection:
         await unit_metrics.rebuild_test(connection, world.test_id)
     assert await stored(world) == expected
+
+
+INSTANT = 1 / 3_600_000_000
+"""A microsecond, in hours."""
+ENDS = (-72, -72 - INSTANT, -INSTANT, 0, INSTANT, 72 - INSTANT, 72)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["exposed last", "exposed first"])
+@pytest.mark.parametrize("hours", ENDS)
+async def test_a_window_begins_with_its_first_instant_and_ends_before_its_last(
+    clean_database: Database, hours: float, late: bool
+) -> None:
+    world = await make_world(clean_database)
+    exposure = Event(number=1, user=0, type=EXPOSED, hours=0, variant=1, micros=0, of_test=True, segment="")
+    followed = [
+        Event(number=2 + at, user=0, type=kind, hours=hours, variant=0, micros=25_000_000, of_test=False, segment="")
+        for at, kind in enumerate((OPENED, CLICKED, CONVERTED))
+    ]
+    for batch in ([exposure], followed) if late else (followed, [exposure]):
+        await deliver(world, batch)
+    assert await stored(world) == counted([exposure, *followed])
+    counts = (await stored(world))["opens", 1, ""]
+    assert counts["value_sum"] == (0 <= hours < 72)
+    assert counts["covariate_sum"] == (-72 <= hours < 0)
