@@ -140,12 +140,20 @@ class _Planting:
         return list(self._by_row.values())
 
     def plant(self, value: Any) -> Any:
-        branch = self._by_row.get(id(value))
-        if branch is not None:
-            return branch
         if isinstance(value, _LISTS):
-            return [self.plant(item) for item in cast("Iterable[Any]", value)]
+            return self._plant_all(cast("Iterable[Any]", value))
         if value is None or isinstance(value, Exception):
             return value
-        self._by_row[id(value)] = branch = Branch(value)
+        branch = self._by_row.get(id(value))
+        if branch is None:
+            self._by_row[id(value)] = branch = Branch(value)
         return branch
+
+    def _plant_all(self, values: Iterable[Any]) -> list[Any]:
+        by_row, planted = self._by_row, list[Any]()
+        for value in values:
+            branch = by_row.get(id(value))
+            if branch is None:
+                branch = self.plant(value)
+            planted.append(branch)
+        return planted

@@ -18,6 +18,9 @@ class TotalsAlone(Struct, frozen=True, kw_only=True):
     totals: tuple[VariantTotals, ...]
 
 
+_SCALES = {kind: MICROS if kind in MONEY else 1 for kind in MetricKind}
+
+
 def totals_alone(definition: TestDefinition, *, as_of: datetime) -> TotalsAlone:
     """Return the totals of a test's variants, in their order, given its own totals."""
     own = {one.variant_id: one for one in definition.own_totals or ()}
@@ -29,8 +32,7 @@ def _totals(variant: VariantRow, own: OwnTotals | None) -> VariantTotals:
     if own is None:
         return VariantTotals(variant, 0, 0, 0, None, None)
     exposed, kind = own.exposed, own.kind
-    scale = MICROS if kind in MONEY else 1
-    mean, deviation = mean_and_deviation(exposed, own.value_sum, squares=own.value_squares, scale=scale)
+    mean, deviation = mean_and_deviation(exposed, own.value_sum, squares=own.value_squares, scale=_SCALES[kind])
     if kind is MetricKind.RATIO:
         mean = _ratio(mean, own.denominator_sum, exposed)
     return VariantTotals(variant, exposed, own.converted, own.multiple_exposed, mean, deviation)

@@ -78,7 +78,7 @@ def page_of[Row](
     """Return the page of rows, of which one more than `first` was asked for; each has an `order_value` and an `id`."""
     shown = rows[:first]
     return Page(
-        rows=tuple(build(row) for row in shown),
+        rows=tuple([build(row) for row in shown]),
         cursors=Cursors(order, shown),
         has_next=len(rows) > first,
         has_previous=after is not None,
