@@ -84,6 +84,7 @@ async def test_what_is_wrong_is_said_at_its_field(page_at) -> None:
     page = await page_at("/tests/-/new")
     await page.get_by_label("Name", exact=True).first.fill("Broken")
     await page.get_by_label("Share, percent").first.fill("70")
+    await page.get_by_label("Payload", exact=True).first.select_option("json")
     await page.get_by_label("Payload, JSON").first.fill("{oops}")
     await page.get_by_role("button", name="Make the draft").click()
     await expect(page.get_by_label("Payload, JSON").first).to_have_attribute("aria-invalid", "true")
@@ -93,6 +94,50 @@ async def test_what_is_wrong_is_said_at_its_field(page_at) -> None:
     await expect(page.get_by_label("Coverage")).to_have_attribute("aria-invalid", "true")
     await expect(page.get_by_role("alert").first).to_be_visible()
     assert page.url.endswith("/tests/-/new")
+
+
+async def test_a_campaign_is_found_conditions_are_rows_and_payloads_have_a_type(page_at, demo, axe, picture) -> None:
+    page = await page_at("/tests/-/new")
+    name = f"Rows {secrets.token_hex(3)}"
+    await page.get_by_label("Name", exact=True).first.fill(name)
+    campaign = page.get_by_role("combobox", name="Campaign", exact=True)
+    await campaign.press_sequentially("come")
+    await expect(page.get_by_role("option").first).to_be_visible()
+    await picture(page, "new-test-campaigns")
+    assert await axe(page) == []
+    await campaign.press("ArrowDown")
+    await campaign.press("Enter")
+    chosen = await campaign.input_value()
+    assert len(chosen) > len("come")
+    for _ in range(2):
+        await page.get_by_role("button", name="Add a condition").click()
+    first, second = (page.get_by_role("group", name=f"Condition {number}", exact=True) for number in (1, 2))
+    await first.get_by_label("Attribute").fill("segment")
+    await first.get_by_label("Comparison").select_option("is one of")
+    await first.get_by_label("Values").fill("loyal, new")
+    await second.get_by_label("Attribute").fill("age")
+    await second.get_by_label("Comparison").select_option("is at least")
+    await second.get_by_label("Value", exact=True).fill("18")
+    await page.get_by_label("Payload", exact=True).first.select_option("boolean")
+    await page.get_by_label("Payload", exact=True).last.select_option("object")
+    await page.get_by_label("Field", exact=True).fill("title")
+    await page.get_by_label("Value", exact=True).first.fill("5 back")
+    await picture(page, "new-test")
+    assert await axe(page) == []
+    await page.get_by_role("button", name="Write it as JSON").click()
+    await expect(page.get_by_label("Targeting, JSON")).to_have_value(
+        '{"segment":{"$in":["loyal","new"]},"age":{"$gte":18}}'
+    )
+    await page.get_by_role("button", name="Write it in rows").click()
+    await expect(second.get_by_label("Attribute")).to_have_value("age")
+    await page.get_by_label("Units a variant").fill("1000")
+    await page.get_by_role("button", name="Make the draft").click()
+    await expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    query = f'{{ test(id: "{name.lower().replace(" ", "-")}") {{ campaign {{ key }} variants {{ payload }} }} }}'
+    async with httpx.AsyncClient(base_url=demo.url, headers=demo.headers, timeout=60) as client:
+        made = (await client.post("/graphql", json={"query": query})).json()["data"]["test"]
+    assert made["campaign"]["key"] == chosen
+    assert [variant["payload"] for variant in made["variants"]] == [True, {"title": "5 back"}]
 
 
 async def test_the_calculator_explains_itself_and_hands_its_numbers_on(page_at) -> None:

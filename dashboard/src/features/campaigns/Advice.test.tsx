@@ -22,6 +22,8 @@ const NOTHING = {
   offerRecommendation: null,
   segmentRefusal: null,
   segmentRanking: [],
+  sendingEffect: null,
+  sendingEffectRefusal: null,
   recommendations: [],
 };
 
@@ -50,4 +52,14 @@ it("tells what a recommendation is expected to earn", () => {
   shown({ recommendations: [{ ...recommendation, expectedGain: { point: 100, low: 50, high: 150 } }, { ...recommendation, id: "2", expectedGain: null }] });
   expect(screen.getByText(/€100.00 \(€50.00 to €150.00\)/)).toBeTruthy();
   expect(screen.getAllByText("Offer amount", { selector: ".badge" })).toHaveLength(2);
+});
+
+it("tells what sending adds with its interval, or why that is not known", () => {
+  const average = { point: 0.0321, low: 0.0105, high: 0.0537 };
+  shown({ sendingEffect: { average, toldApart: false, compared: "users of t with those it held out", treated: 9000, control: 1000, reasons: ["All get the average."] } });
+  expect(screen.getByText("+3.21 percentage points")).toBeTruthy();
+  expect(screen.getByText(/95 % \+1.05 to \+5.37/)).toBeTruthy();
+  expect(screen.getByText(/9,000 users sent to, 1,000 left out/)).toBeTruthy();
+  shown({ sendingEffectRefusal: "Chance left nobody out." });
+  expect(screen.getByText("Chance left nobody out.")).toBeTruthy();
 });

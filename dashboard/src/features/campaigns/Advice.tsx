@@ -2,6 +2,7 @@ import { useQuery } from "urql";
 import { Answer, Card, Empty, Skeleton } from "@/components";
 import { OfferCurve, Recommendations, SegmentRanking } from "@/components/advice";
 import { CAMPAIGN_ADVICE } from "./documents";
+import { SendingEffect } from "./SendingEffect";
 
 /** What the models say of a campaign: what to do, which amount, which segments. */
 export function Advice({ id }: { id: string }) {
@@ -10,7 +11,7 @@ export function Advice({ id }: { id: string }) {
     <Answer of={result} onRetry={ask} skeleton={<Skeleton height={260} />}>
       {({ campaign }) => {
         if (!campaign) return null;
-        const { currency, offerAmount, offerRecommendation, offerRefusal, segmentRanking, segmentRefusal, recommendations } = campaign;
+        const { currency, offerAmount, offerRecommendation, offerRefusal, segmentRanking, segmentRefusal, sendingEffect, sendingEffectRefusal, recommendations } = campaign;
         return (
           <>
             <Card title="Recommendations">
@@ -32,6 +33,7 @@ export function Advice({ id }: { id: string }) {
               )}
               <SegmentRanking ranking={segmentRanking} refusal={segmentRefusal} file={`${id}-segment-ranking`} />
             </div>
+            <SendingEffect effect={sendingEffect} refusal={sendingEffectRefusal} />
           </>
         );
       }}

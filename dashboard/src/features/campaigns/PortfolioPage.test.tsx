@@ -21,7 +21,7 @@ const campaign = (key: string, name: string) => ({
 const trend = [1, 2, 3].map((day) => ({ startsAt: `2026-11-0${day}T00:00:00Z`, metrics: figures({ conversionRate: day / 100 }) }));
 
 const ANSWERS: Answers = {
-  CampaignsPortfolio: { portfolio: { campaigns: 40, active: 15, metrics: figures() } },
+  CampaignsPortfolio: { portfolio: { campaigns: 40, active: 15, metrics: figures(), byCurrency: [{ currency: "USD", campaigns: 40, metrics: figures() }] } },
   CampaignsPortfolioTrend: { portfolio: { trend } },
   CampaignsBreakdown: { portfolio: { byChannel: [{ segment: "IN_APP", metrics: figures() }], byMerchant: [] } },
   CampaignsRanking: { topCampaigns: [{ rank: 1, value: 3.5, campaign: campaign("weekend", "Weekend") }] },
@@ -87,4 +87,11 @@ it("says where there is nothing to show", () => {
 it("says that a key may not see it", () => {
   shown("/campaigns", { CampaignsPortfolio: new Refusal("NOT_ALLOWED", "This key may not.") });
   expect(screen.getAllByText("This key may not see this").length).toBeGreaterThan(0);
+});
+
+it("shows money by currency where campaigns count in several", async () => {
+  const byCurrency = ["USD", "JPY"].map((currency) => ({ currency, campaigns: 20, metrics: figures() }));
+  shown("/campaigns", { CampaignsPortfolio: { portfolio: { campaigns: 40, active: 15, metrics: figures(), byCurrency } } });
+  expect(await screen.findByText("Campaigns count in several currencies")).toBeTruthy();
+  expect(screen.getByText("JPY: 20 campaigns")).toBeTruthy();
 });

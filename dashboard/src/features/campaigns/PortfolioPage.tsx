@@ -6,6 +6,7 @@ import { Channels, Merchants } from "./Breakdown";
 import { CampaignTable } from "./CampaignTable";
 import { CURRENCIES, PORTFOLIO, PORTFOLIO_TREND } from "./documents";
 import { PORTFOLIO_FILTERS } from "./filters";
+import { Currencies } from "./Currencies";
 import { Funnel } from "./Funnel";
 import { Ranking } from "./Ranking";
 import { SevenMetrics } from "./SevenMetrics";
@@ -43,6 +44,7 @@ export function PortfolioPage() {
           />
         )}
       </Answer>
+      {counted && <Currencies rows={counted.byCurrency} />}
       <PortfolioTrend windows={windows} currency={currency} />
       <div className="columns">
         <Ranking by={filters.by} onBy={(by) => setFilters({ by })} window={now} currency={currency} />

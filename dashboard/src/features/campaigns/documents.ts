@@ -8,6 +8,13 @@ export const PORTFOLIO = graphql(`
       metrics {
         ...CampaignFigures
       }
+      byCurrency {
+        currency
+        campaigns
+        metrics {
+          ...CampaignFigures
+        }
+      }
     }
   }
 `);
@@ -220,6 +227,19 @@ export const CAMPAIGN_ADVICE = graphql(`
       offerRecommendation {
         ...OfferCurveParts
       }
+      sendingEffect {
+        average {
+          point
+          low
+          high
+        }
+        toldApart
+        compared
+        treated
+        control
+        reasons
+      }
+      sendingEffectRefusal
       segmentRefusal
       segmentRanking {
         ...SegmentRankParts
