@@ -237,3 +237,31 @@ async def test_a_window_begins_with_its_first_instant_and_ends_before_its_last(
     counts = (await stored(world))["opens", 1, ""]
     assert counts["value_sum"] == (0 <= hours < 72)
     assert counts["covariate_sum"] == (-72 <= hours < 0)
+
+
+async def test_what_a_unit_did_several_times_adds_up(clean_database: Database) -> None:
+    world = await make_world(clean_database)
+
+    def event(number: int, kind: EventType, hours: float, micros: int = 0) -> Event:
+        return Event(number=number, user=0, type=kind, hours=hours, variant=0, micros=micros, of_test=False, segment="")
+
+    did = [
+        event(1, EXPOSED, 0),
+        *(event(10 + at, CONVERTED, at + 1, micros) for at, micros in enumerate((3_000_000, 5_000_000, 4_000_000))),
+        *(event(20 + at, CONVERTED, -at - 1, micros) for at, micros in enumerate((7_000_000, 9_000_000))),
+        *(event(30 + at, CLICKED, at + 1) for at in range(4)),
+        *(event(40 + at, CLICKED, -at - 1) for at in range(3)),
+        *(event(50 + at, OPENED, at + 1) for at in range(5)),
+        *(event(60 + at, OPENED, -at - 1) for at in range(2)),
+    ]
+    await deliver(world, did)
+    found = await stored(world)
+    assert found == counted(did)
+    sums = {key: (one["value_sum"], one["covariate_sum"], one["converted"]) for (key, _, _), one in found.items()}
+    assert sums == {
+        "converted": (1, 1, 1),
+        "opens": (5, 2, 1),
+        "revenue": (12_000_000, 16_000_000, 1),
+        "value_per_click": (12_000_000, 16_000_000, 1),
+    }
+    assert found["value_per_click", 0, ""]["denominator_sum"] == 4
