@@ -51,7 +51,11 @@ def operations() -> Iterator[tuple[str, str]]:
 # ------------------------------------------------------------------------------------------------ the same doors
 
 
-async def test_each_route_is_in_the_document_and_the_reverse(new_database) -> None:
+async def test_each_route_is_in_the_document_and_the_reverse(new_database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def opened(settings: Settings, _clock: object) -> Database:
+        return await Database.open(settings.database_url.get_secret_value(), default=False)
+
+    monkeypatch.setattr("app.asgi.open_database", opened)  # another test's may be the process's default
     web = create_app(Settings(database_url=await new_database(), run_worker=False))
     async with web._opened(None):
         routes = web._doors.routes
