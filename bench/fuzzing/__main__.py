@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--without-fits", action="store_true", help="analyses fit no models, which takes seconds each")
     parser.add_argument("--size", type=float, default=0.002, help="of the demo's world (0.002)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the server ends, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends, too
     findings, given = Findings(), {"cases": options.cases, "seed": options.seed, "doors": options.doors}
     try:
         with fresh_world(size=options.size) as world:
