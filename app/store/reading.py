@@ -1,5 +1,6 @@
 """Who answers an operation's reads: the primary, or a standby until it fails one of them."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar, Token
@@ -59,6 +60,11 @@ class Reading:
         READS.labels(str(self.source).lower()).inc()
 
     @property
+    def answer_seconds(self) -> float:
+        """Return how long the standby has for one statement."""
+        return self._replica.answer_seconds
+
+    @property
     def database(self) -> Database | None:
         """Return the standby's database, None where the primary is to be asked."""
         return self._database
@@ -110,7 +116,8 @@ class ReplicatedDatabase(Database):
         reading = _PRESENT.get()
         if reading is not None and reading.database is not None:
             try:
-                return await getattr(reading.database, method)(query, *args)
+                async with asyncio.timeout(reading.answer_seconds):
+                    return await getattr(reading.database, method)(query, *args)
             except Exception as error:  # noqa: BLE001  # raised again unless the primary may know better
                 reading.fall_back(error)
         return await getattr(super(), method)(query, *args)

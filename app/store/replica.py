@@ -22,6 +22,7 @@ from app.store.lag import Positions
 PROBE_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0
 """A server that does not say within this time where its log is counts as gone."""
+ANSWER_SECONDS = 60.0
 COMEBACK = 0.5
 """A standby that was left because it lagged is used again from this share of the limit on."""
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, DomainError)
@@ -65,6 +66,8 @@ class Replica:
         self._told: bool | None = None
         self._task: asyncio.Task[None] | None = None
         self.name = _name(url)
+        self.answer_seconds = statement_timeout_seconds or ANSWER_SECONDS
+        """How long a read may take, waiting for a connection included, before it is asked elsewhere."""
 
     async def start(self) -> None:
         """Connect, if it answers, and watch it from now on; a standby that is gone keeps nobody from starting."""

@@ -4,12 +4,13 @@ import os
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 import pytest
 import pytest_asyncio
 from prometheus_client import REGISTRY
@@ -126,6 +127,25 @@ def open_replicated(servers: Servers):
             await database.close()
 
     return opened
+
+
+@pytest.fixture
+def stopped():
+    """Let a server's processes stand still: `with stopped(process_id):`."""
+
+    @contextmanager
+    def stop(process_id: int) -> Iterator[None]:
+        server = psutil.Process(process_id)
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    return stop
 
 
 @pytest.fixture

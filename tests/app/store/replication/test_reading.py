@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from app.store import replica as module
 from app.store.reading import Reading, Source
 
 WHERE = "SELECT pg_is_in_recovery()"
@@ -84,6 +85,17 @@ async def test_a_query_whose_standby_ends_is_asked_at_the_primary(replicated, se
             assert replicated.replica.choose() is None  # doubted at once, before anybody looked
         finally:
             servers.standby.start()
+
+
+async def test_queries_of_a_standby_that_hangs_are_asked_at_the_primary(
+    replicated, servers, stopped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(replicated.replica, "answer_seconds", 3.0)
+    with Reading(replicated.replica) as reading, stopped(servers.standby.process_id):
+        asked = [replicated.fetchval(WHERE) for _ in range(15)]  # more than the pool has connections
+        assert await asyncio.wait_for(asyncio.gather(*asked), 10) == [False] * 15
+        assert reading.source is Source.PRIMARY
 
 
 async def test_a_query_that_is_wrong_is_wrong_at_once(replicated) -> None:

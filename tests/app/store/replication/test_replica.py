@@ -1,8 +1,6 @@
 """A standby is used while it is young enough, left when it is not or gone, and used again: said once each."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -109,7 +107,7 @@ async def test_one_that_is_gone_at_the_start_keeps_nobody_from_starting(servers,
         servers.standby.start()
 
 
-async def test_one_that_hangs_is_left(servers, open_replicated) -> None:
+async def test_one_that_hangs_is_left(servers, open_replicated, stopped) -> None:
     async with open_replicated() as database:
         await until(is_used(database.replica))
         with stopped(servers.standby.process_id):
@@ -118,25 +116,7 @@ async def test_one_that_hangs_is_left(servers, open_replicated) -> None:
         await until(is_used(database.replica))
 
 
-class stopped:  # noqa: N801  # reads as a context
-    """Processes of a server that stand still while the context lasts."""
-
-    def __init__(self, process_id: int) -> None:
-        import psutil
-
-        server = psutil.Process(process_id)
-        self._processes = [server.pid, *(child.pid for child in server.children(recursive=True))]
-
-    def __enter__(self) -> None:
-        for number in self._processes:
-            os.kill(number, signal.SIGSTOP)
-
-    def __exit__(self, *_: object) -> None:
-        for number in self._processes:
-            os.kill(number, signal.SIGCONT)
-
-
-async def test_while_the_primary_is_away_it_answers_until_it_is_too_old(servers, open_replicated) -> None:
+async def test_while_the_primary_is_away_it_answers_until_it_is_too_old(servers, open_replicated, stopped) -> None:
     async with open_replicated(max_lag_seconds=1.0) as database:
         await until(is_used(database.replica))
         with stopped(servers.primary.process_id):
