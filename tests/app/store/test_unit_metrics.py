@@ -229,10 +229,10 @@ async def test_a_window_begins_with_its_first_instant_and_ends_before_its_last(
     exposure = Event(number=1, user=0, type=EXPOSED, hours=0, variant=1, micros=0, of_test=True, segment="")
     followed = [
         Event(number=2 + at, user=0, type=kind, hours=hours, variant=0, micros=25_000_000, of_test=False, segment="")
-        for at, kind in enumerate((OPENED, CLICKED, CONVERTED))
+        for at, kind in enumerate((CONVERTED, OPENED, CLICKED))
     ]
-    for batch in ([exposure], followed) if late else (followed, [exposure]):
-        await deliver(world, batch)
+    for event in (exposure, *followed) if late else (*followed, exposure):
+        await deliver(world, [event])
     assert await stored(world) == counted([exposure, *followed])
     counts = (await stored(world))["opens", 1, ""]
     assert counts["value_sum"] == (0 <= hours < 72)
