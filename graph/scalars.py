@@ -19,6 +19,7 @@ BigInt = NewType("BigInt", int)
 
 CENT = Decimal("0.01")
 LARGEST_AMOUNT = Decimal(10**15)
+_HUNDREDTHS = tuple(f".{cents:02d}" for cents in range(100))
 DEEPEST_JSON = 100
 """Levels of a JSON value; what stores it and writes it again gives up at 254, with what lies around it."""
 
@@ -54,13 +55,11 @@ def write_decimal(value: Decimal) -> str:
 
 def write_micros(micros: int) -> str:
     """Return millionths as `write_decimal` would: two decimals, halves to even."""
-    cents = micros // 10_000
-    rest = micros - cents * 10_000
+    cents, rest = divmod(micros, 10_000)
     if rest >= 5_000 and (rest > 5_000 or cents & 1):
         cents += 1
-    if cents >= 100:
-        digits = str(cents)
-        return f"{digits[:-2]}.{digits[-2:]}"
+    if micros >= 0:
+        return f"{cents // 100}{_HUNDREDTHS[cents % 100]}"
     whole, hundredths = divmod(abs(cents), 100)
     return f"{'-' if micros < 0 else ''}{whole}.{hundredths:02d}"
 

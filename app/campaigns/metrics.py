@@ -85,7 +85,8 @@ class Metrics(Struct, frozen=True, kw_only=True):
     @property
     def conversion_rate(self) -> float | None:
         """Return converted / delivered."""
-        return _ratio(self.measures.converted, self.measures.delivered)
+        measures = self.measures
+        return measures.converted / measures.delivered if measures.delivered else None
 
     @property
     def average_order_value(self) -> Decimal | None:
@@ -100,8 +101,9 @@ class Metrics(Struct, frozen=True, kw_only=True):
     @property
     def roi(self) -> float | None:
         """Return (revenue - cost) / cost."""
-        cost = self.measures.cost_micros
-        return _ratio(self.measures.revenue_micros - cost, cost)
+        measures = self.measures
+        cost = measures.reward_micros + measures.delivery_micros
+        return (measures.revenue_micros - cost) / cost if cost else None
 
 
 class SegmentPerformance(Struct, frozen=True, kw_only=True):

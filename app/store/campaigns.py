@@ -261,14 +261,14 @@ class CampaignStore:
     async def _find(self, select: str, references: Sequence[int | str], *, name: str) -> list[Record]:
         ids = [r for r in references if isinstance(r, int) and 0 < r <= LARGEST_ID]
         names = [r for r in references if isinstance(r, str) and askable(r)]
-        if not names:
-            return await self._database.fetch(_by_id(select), ids)
+        if len(ids) == 1 and not names:  # a number is sent at less cost than an array
+            return await self._database.fetch(_by_id(select), ids[0])
         return await self._database.fetch(_by_id_or_name(select, name), ids, names)
 
 
 @lru_cache
 def _by_id(select: str) -> str:
-    return f"{select} WHERE id = ANY($1::bigint[])"
+    return f"{select} WHERE id = $1::bigint"
 
 
 @lru_cache
