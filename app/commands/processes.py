@@ -132,7 +132,8 @@ def web_processes(
 ) -> Generator[list[WatchedChild]]:
     """Run the web processes, then Python modules (name and arguments) beside them; stop all at the end.
 
-    The context is entered once every web process serves. The children are to be checked now and then.
+    The context is entered once every web process serves. The children are to be checked now and then. When it is left,
+    the socket is closed.
     """
     stopping = ((signal.SIGTERM, settings.shutdown_seconds + 5),)
     web = [WebProcess(application, settings, listening) for _ in range(settings.workers)]
@@ -146,6 +147,7 @@ def web_processes(
             children.append(WatchedChild(module, start, stopping=stopping))
         yield children
     finally:
+        listening.close()  # or clients would wait in it for somebody to answer
         for child in children:
             child.ask_to_stop()
         for child in children:

@@ -11,7 +11,7 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import override
 
 import uvicorn
@@ -32,7 +32,10 @@ ms of CPU each with Python's own (2,000, 10, 10), 1.7 with these."""
 
 TICKS_A_SECOND = 10
 """How often uvicorn calls `on_tick`."""
-LAST_SECONDS = 0.3
+IDLE_SECONDS = 75
+"""How long a connection is kept between requests: longer than clients and proxies do, so that no request meets
+its end. httpx gives up after 5 s, Node after 5, load balancers after 60."""
+LAST_SECONDS, LAST_LOOKS = 0.3, 6
 """How long a process that stops still answers, telling clients that their connection closes."""
 
 
@@ -61,11 +64,17 @@ class AnnouncingServer(uvicorn.Server):
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Requests may be on their way on connections that seem idle: who is answered now is told not to send another.
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        await asyncio.sleep(LAST_SECONDS)
+        await self._answer_last(sockets or [])
         self._finish()
         await super().shutdown(sockets)
+
+    async def _answer_last(self, sockets: Sequence[socket.socket]) -> None:
+        """Take no more connections; answer what is on its way on those that seem idle, and say that they close."""
+        for listening in (*self.servers, *sockets):
+            listening.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        for _ in range(LAST_LOOKS):  # each lets the loop read what has come, however busy the machine
+            await asyncio.sleep(LAST_SECONDS / LAST_LOOKS)
 
 
 def server_config(application: ASGIApp, settings: Settings) -> uvicorn.Config:
@@ -80,6 +89,7 @@ def server_config(application: ASGIApp, settings: Settings) -> uvicorn.Config:
         log_config=None,  # structlog has it
         access_log=False,  # written with more in it by the application
         server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=round(settings.shutdown_seconds),
     )
 

@@ -73,7 +73,7 @@ async def kill_worker(scene: Scene) -> float:
     family = worker.children(recursive=True)
     worker.kill()
     over = time.monotonic()
-    gone = await until(lambda: not [one for one in family if one.is_running()], 10)
+    gone = await until(lambda: not [one for one in family if one.is_running()], 30)
     scene.require(gone, "processes of the killed worker live on")
     return over
 

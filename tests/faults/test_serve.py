@@ -1,7 +1,9 @@
 """`winnow serve` with a small application: ready, several web processes, parts killed, a clean stop, itself killed."""
 
+import errno
 import http.client
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -38,13 +40,18 @@ def create_app():
         await asyncio.sleep(0.6)
         return PlainTextResponse("finished")
 
+    async def slower(request):
+        await asyncio.sleep(4)
+        return PlainTextResponse("finished")
+
     async def quick(request):
         return PlainTextResponse("quick")
 
     async def die(request):
         os._exit(9)
 
-    return Starlette(routes=[Route("/", count), Route("/slow", slow), Route("/quick", quick), Route("/die", die)])
+    doors = {"/": count, "/slow": slow, "/slower": slower, "/quick": quick, "/die": die}
+    return Starlette(routes=[Route(path, door) for path, door in doors.items()])
 
 def broken_app():
     raise RuntimeError("broken on purpose")
@@ -176,6 +183,25 @@ def test_open_requests_are_finished(folder: Path):
         client.settimeout(10)
         answer = b"".join(iter(lambda: client.recv(4096), b""))
         assert answer.endswith(b"finished")
+
+
+def test_while_open_requests_are_finished_nobody_waits_in_vain(folder: Path):
+    with serving(folder) as running, socket.socket() as client:
+        host, port = running.ready().removeprefix("http://").rstrip("/").split(":")
+        client.connect((host, int(port)))
+        client.sendall(b"GET /slower HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(0.2)
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: _refuses(host, int(port)))
+        assert select.select([client], [], [], 0)[0] == []  # it is not answered yet
+        client.settimeout(20)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+        assert answer.endswith(b"finished")
+
+
+def _refuses(host: str, port: int) -> bool:
+    with socket.socket() as another:
+        return another.connect_ex((host, port)) == errno.ECONNREFUSED
 
 
 def test_who_keeps_a_connection_is_told_before_it_closes(folder: Path):
