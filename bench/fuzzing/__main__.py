@@ -57,12 +57,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the same requests for the same seed (1)")
     parser.add_argument("--doors", nargs="+", choices=[*DOORS, GRAPH], default=[*DOORS, GRAPH])
     parser.add_argument("--without-fits", action="store_true", help="analyses fit no models, which takes seconds each")
+    parser.add_argument("--trained", action="store_true", help="train models first: takes a larger size, and a minute")
     parser.add_argument("--size", type=float, default=0.002, help="of the demo's world (0.002)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends, too
     findings, given = Findings(), {"cases": options.cases, "seed": options.seed, "doors": options.doors}
     try:
-        with fresh_world(size=options.size) as world:
+        with fresh_world(size=options.size, trained=options.trained) as world:
             run(world, findings, **given, fits=not options.without_fits)
     finally:
         print(findings.told())

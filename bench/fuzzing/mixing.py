@@ -34,6 +34,8 @@ _BY_FIELD: Mapping[str, str] = {
     "merchant": "merchant",
     "user": "user",
     "test": "test",
+    "activateModel": "model",
+    **dict.fromkeys(("job", "cancelJob"), "job"),
     **dict.fromkeys(("startTest", "pauseTest", "endTest", "setWeights", "analyzeTest"), "test"),
 }
 """What the argument `id` of a field names."""

@@ -32,6 +32,8 @@ _NAMES = {
     ),
     "metric": ("SELECT DISTINCT key FROM ab_test_metric ORDER BY 1",),
     "segment": ("SELECT DISTINCT segment FROM app_user ORDER BY 1",),
+    "model": ("SELECT 'mod_' || n FROM generate_series(1, 8) n",),
+    "job": ("SELECT 'job_' || n FROM generate_series(1, 20) n",),
 }
 
 type Names = Mapping[str, Sequence[str]]
@@ -81,18 +83,29 @@ class World:
 
 
 @contextmanager
-def fresh_world(*, size: float = 0.002, **variables: str) -> Iterator[World]:
-    """Serve a new world while the context lasts, without a worker: jobs that are asked for wait."""
+def fresh_world(*, size: float = 0.002, trained: bool = False, **variables: str) -> Iterator[World]:
+    """Serve a new world while the context lasts, without a worker: jobs that are asked for wait.
+
+    `trained` has models learn from its events first, as far as these can bear one.
+    """
     with tempfile.TemporaryDirectory(prefix="winnow-fuzz-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as another user where this runs as root
         postgres = EmbeddedPostgres(Path(folder) / "postgres-data", durable=False)
         postgres.start()
         try:
             names = asyncio.run(fill(postgres.url, size=size))
+            if trained:
+                _train(postgres.url)
             with served(postgres.url, names, Path(folder) / "server.log", variables) as world:
                 yield world
         finally:
             postgres.stop()
+
+
+def _train(url: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "app.cli", "train"], env={**os.environ, "DATABASE_URL": url}, cwd=ROOT, check=False
+    )
 
 
 async def fill(url: str, *, size: float) -> Names:

@@ -13,7 +13,7 @@ from bench.fuzzing.mixing import Mixing
 SCHEMA = graphql.build_schema((Path(__file__).parents[2] / "schema.graphql").read_text())
 NAMES = {
     kind: [f"{kind}-{n}" for n in range(3)]
-    for kind in ("campaign", "merchant", "test", "user", "variant", "metric", "segment")
+    for kind in ("campaign", "merchant", "test", "user", "variant", "metric", "segment", "model", "job")
 }
 OPERATIONS = [
     (
