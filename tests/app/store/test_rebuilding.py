@@ -121,3 +121,29 @@ async def test_totals_of_months_whose_events_were_dropped_stay(filled):
     await filled.execute("UPDATE campaign_total SET sent = sent + 9 WHERE campaign_id = 1")
     assert await _differences(filled) == dict.fromkeys(TABLES, 0)
     assert await filled.fetchval("SELECT sent FROM campaign_day WHERE day = $1", date(2019, 5, 5)) == 9
+
+
+SPREAD = {
+    "campaign_total": ("campaign_id", "sent"),
+    "campaign_hour": ("campaign_id, hour, segment, channel", "sent"),
+    "campaign_day": ("campaign_id, day", "sent"),
+    "merchant_day": ("merchant_id, day, channel", "sent"),
+    "campaign_cohort": ("campaign_id, interval_days, cohort, period", "users"),
+}
+
+
+@pytest.mark.parametrize("table", SPREAD)
+async def test_a_total_spread_over_slots_is_the_sum_of_its_rows(filled, table: str):
+    keys, counted = SPREAD[table]
+    await filled.execute(f"UPDATE {table} SET slot = 1, {counted} = {counted} + 3")
+    await filled.execute(f"INSERT INTO {table} ({keys}, slot, {counted}) SELECT {keys}, 2, -3 FROM {table}")
+    before = await _all(filled)
+    assert await _differences(filled) == dict.fromkeys(TABLES, 0)
+    assert await _all(filled) == before
+
+
+@pytest.mark.parametrize("campaign", [1, 450])
+async def test_the_first_and_the_last_campaign_are_checked(filled, campaign: int):
+    await filled.execute(f"UPDATE campaign_total SET sent = sent + 1 WHERE campaign_id = {campaign}")
+    assert (await _differences(filled))["campaign_total"] == 1
+    assert (await _differences(filled))["campaign_total"] == 0
