@@ -153,6 +153,23 @@ async def test_what_rests_on_dropped_events_stays(counted: Database, users: list
     assert await rows(counted) == right
 
 
+async def test_the_longest_window_says_what_rests_on_dropped_events(clean_database: Database, users: list[int]) -> None:
+    test_id = await make_test(clean_database)
+    await clean_database.execute("UPDATE ab_test_metric SET window_hours = 240 WHERE key = 'converted'")
+    variant = (await variant_ids(clean_database, test_id))[0]
+    exposed_at = datetime(2026, 4, 5, 4, tzinfo=UTC)  # the metrics of 72 hours begin in April, the one of 240 in March
+    happened = [
+        event(1, users[0], CONVERTED, exposed_at - timedelta(hours=150), value_micros=5_000_000),
+        event(2, users[0], EXPOSED, exposed_at, test_id=test_id, variant_id=variant),
+        event(3, users[0], CONVERTED, exposed_at + timedelta(hours=1), value_micros=5_000_000),
+    ]
+    await EventStore(clean_database).append(happened)
+    right = await rows(clean_database)
+    await clean_database.execute("DROP TABLE event_2026_03")
+    assert await differences(clean_database, repair=True) == NOTHING
+    assert await rows(clean_database) == right
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 async def test_two_writers_at_once_leave_the_totals_of_the_set(
