@@ -17,7 +17,7 @@ from engine.arrays import FloatArray, IntArray
 from engine.errors import InvalidInput, NotEnoughData
 from engine.learning.features import FEATURES, OUTCOME_DAYS, RISING
 from engine.learning.learners import Learner, fit_learner, predict_learner
-from engine.learning.scoring import Scores, score
+from engine.learning.scoring import Scores, auc, score
 
 LEAST_ROWS = 500
 LEAST_OUTCOMES = 30
@@ -212,7 +212,7 @@ def _importances(
     if not 0.0 < outcomes[kept].mean() < 1.0:
         kept = np.arange(len(rows))
     known, happened = rows[kept], outcomes[kept]
-    whole = score(happened, model.predict(known)).auc
+    whole = auc(happened, model.predict(known))
     found = [_importance(model, known, happened, whole, place, rng) for place in range(known.shape[1])]
     return tuple(sorted(found, key=lambda each: -each.importance))
 
@@ -225,11 +225,10 @@ def _importance(
     place: int,
     rng: np.random.Generator,
 ) -> Importance:
-    falls: list[float] = []
-    for _ in range(IMPORTANCE_REPEATS):
-        shuffled = rows.copy()
-        shuffled[:, place] = rng.permutation(rows[:, place])
-        falls.append(whole - score(outcomes, model.predict(shuffled)).auc)
+    shuffled = np.tile(rows, (IMPORTANCE_REPEATS, 1))
+    shuffled[:, place] = np.concatenate([rng.permutation(rows[:, place]) for _ in range(IMPORTANCE_REPEATS)])
+    predicted = np.split(model.predict(shuffled), IMPORTANCE_REPEATS)
+    falls = [whole - auc(outcomes, each) for each in predicted]
     return Importance(
         feature=model.names[place], importance=float(np.mean(falls)), standard_deviation=float(np.std(falls, ddof=1))
     )

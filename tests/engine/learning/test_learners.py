@@ -4,10 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
-from engine.learning.learners import Learner, fit_forest, fit_learner, predict_forest, predict_learner
+from engine.learning.learners import Learner, fit_forest, fit_learner, in_levels, predict_forest, predict_learner
+from engine.learning.scoring import score
 
 
 def rows(seed: int = 1, count: int = 6_000) -> tuple[np.ndarray, np.ndarray]:
@@ -71,3 +72,41 @@ def test_scikit_learn_waits_until_something_is_fitted() -> None:
     script = f"import sys, {modules}; print([n for n in ('sklearn', 'threadpoolctl') if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_levels_hold_like_many_rows_in_their_order() -> None:
+    rng = np.random.default_rng(3)
+    column = rng.gamma(2.0, 10.0, 10_000)
+    found = in_levels(column[:, None], levels=100)[:, 0]
+    values, counts = np.unique(found, return_counts=True)
+    assert values.size == 100
+    assert counts.min() == counts.max() == 100
+    assert (np.diff(found[np.argsort(column)]) >= 0.0).all()
+    # each level stands for its median
+    assert_allclose(values, np.sort(column).reshape(100, 100)[:, 50])
+
+
+def test_few_values_stay_as_they_are_and_many_alike_are_a_level_of_their_own() -> None:
+    few = np.random.default_rng(4).integers(0, 9, 5_000).astype(float)
+    many = np.where(few > 2.0, 0.0, np.linspace(-5.0, 5.0, 5_000))
+    found = in_levels(np.column_stack([few, many]), levels=20)
+    assert_array_equal(found[:, 0], few)
+    assert (found[few > 2.0, 1] == 0.0).all()
+    assert np.unique(found[:, 1]).size <= 20
+    assert (np.diff(found[np.argsort(many, kind="stable"), 1]) >= 0.0).all()
+    assert in_levels(np.empty((0, 3))).shape == (0, 3)
+
+
+def test_a_forest_of_levels_foretells_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.gamma(2.0, 1.0, (12_000, 4))
+    chances = expit(-3.0 + 0.8 * rows[:, 0] + 0.4 * np.sin(3.0 * rows[:, 1]))
+    outcomes = (rng.random(12_000) < chances).astype(float)
+
+    def log_loss() -> float:
+        forest = fit_learner(Learner.RANDOM_FOREST, rows[:8_000], outcomes[:8_000], seed=1, jobs=1)
+        return score(outcomes[8_000:], predict_learner(Learner.RANDOM_FOREST, forest, rows[8_000:])).log_loss
+
+    in_255 = log_loss()
+    monkeypatch.setattr("engine.learning.learners.in_levels", lambda given: given)
+    assert in_255 == pytest.approx(log_loss(), abs=2e-3)
