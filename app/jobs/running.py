@@ -14,6 +14,7 @@ from app.errors import DomainError, DomainErrors, Unavailable
 from app.jobs.tasks import JOB_ID, Task
 from app.runtime.broadcast import Broadcast
 from app.runtime.clock import Clock
+from app.runtime.memory import give_back
 from app.runtime.tracing import span
 from app.store.models.codes import JobStatus
 from app.store.notifications import JOBS
@@ -57,6 +58,7 @@ class JobRunner:
             return
         work = asyncio.create_task(self._work(attempt))
         await self._first_of(work, attempt)
+        give_back()  # what training has read is larger than all else that a worker holds
         if work.cancelled():
             await self._interrupted(attempt)
         else:
