@@ -40,7 +40,7 @@ def chosen(names: Iterable[str], variant: Variant) -> list[Fault]:
 def table(outcomes: Iterable[Outcome]) -> str:
     """Return one line for each fault."""
     counts = f"{'fault':<33}{'acknowledged':>13}{'again':>6}{'lost':>5}{'twice':>6}"
-    head = f"{counts}  totals  back: events query flags live   last error  log             load"
+    head = f"{counts}  totals  back: events query flags live   last error  log                 load"
     lines = [head]
     for one in outcomes:
         judged = one.judgement
@@ -48,7 +48,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
         lines.append(
             f"{one.name:<33}{judged.acknowledged:>13,}{one.sent_again:>6}{judged.lost:>5}{judged.twice:>6}  "
             f"{'differ' if judged.differing else 'equal':<6}       {back}   {one.last_bad:>8.1f} s  "
-            f"{f'{one.log_lines} lines, {one.tracebacks} traces':<18}"
+            f"{f'{one.log_lines} lines, {one.tracebacks} traces':<20}"
             f"{one.machine_load:.1f}"
         )
     return "\n".join(lines)
