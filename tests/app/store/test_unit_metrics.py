@@ -265,3 +265,22 @@ async def test_what_a_unit_did_several_times_adds_up(clean_database: Database) -
         "value_per_click": (12_000_000, 16_000_000, 1),
     }
     assert found["value_per_click", 0, ""]["denominator_sum"] == 4
+
+
+async def test_from_its_end_on_a_test_counts_no_exposure(clean_database: Database) -> None:
+    world = await make_world(clean_database)
+
+    def exposed(number: int, user: int, hours: float) -> Event:
+        return Event(number=number, user=user, type=EXPOSED, hours=hours, variant=1, micros=0, of_test=True, segment="")
+
+    early, at_end, again = exposed(1, 0, 20 - INSTANT), exposed(2, 1, 20), exposed(3, 0, 30)
+    for event in (early, at_end, again):
+        await deliver(world, [event])
+    assert (await stored(world))["opens", 1, ""]["exposed"] == 2
+    ended_at = START + timedelta(hours=20)
+    await clean_database.execute("UPDATE ab_test SET ended_at = $1", ended_at)
+    async with clean_database.transaction() as connection:
+        await unit_metrics.end_test(connection, world.test_id, at=ended_at)
+    assert await stored(world) == counted([early])
+    units = await clean_database.fetch("SELECT user_id FROM ab_test_assignment")
+    assert [row["user_id"] for row in units] == [world.users[0]]
