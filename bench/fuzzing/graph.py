@@ -88,7 +88,8 @@ class Graph:
 
     def run(self, *, cases: int) -> None:
         """Send that many operations, as many of each field of Query and Mutation."""
-        operations = [found.ok() for found in self._schema.get_all_operations()]
+        found = [operation.ok() for operation in self._schema.get_all_operations()]
+        operations = sorted(found, key=lambda operation: operation.label)  # mutations first: queries see what they made
         wrong = max(1, round(cases * WRONG_SHARE / len(operations)))
         right = max(1, -(-cases // len(operations)) - wrong)
         for operation in operations:
