@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, override, runtime_checkable
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.operations.observing import TIMED_OUT
@@ -47,6 +48,8 @@ def look_over(connections: Iterable[object], patience: Patience) -> None:
 class BoundedProtocol(HttpToolsProtocol):
     """Uvicorn's protocol, with a bound on a head's size and on how slowly a client may send and read."""
 
+    _answered: RequestResponseCycle | None = None
+    """The request that is being answered; others, sent before its answer, wait in `pipeline`."""
     _in_head = True
     _received = 0
     """Bytes of the head, or of the body, that is being sent."""
@@ -61,6 +64,20 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._received > MAX_HEAD_BYTES and self.transport.get_protocol() is self:
             self._refuse(431)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        answered = self._answered
+        if answered is not None and not answered.response_complete:
+            answered.disconnected = True  # uvicorn thinks of the request that was sent last alone
+            answered.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     @override
     def on_headers_complete(self) -> None:

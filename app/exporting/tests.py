@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -62,7 +62,7 @@ class Export:
 
     name: str
     rows: int
-    content: AsyncIterator[bytes]
+    content: AsyncGenerator[bytes]
 
 
 class TestExporting:
@@ -88,9 +88,14 @@ class TestExporting:
         self._admit()
         return Export(name, count, self._listed(definition.test.id, listing, file_format))
 
-    async def _listed(self, test_id: int, listing: Listing, file_format: FileFormat) -> AsyncIterator[bytes]:
-        async with self._one_more():
-            async for part in write(self._store.pages(test_id, listing), listing.columns, file_format=file_format):
+    async def _listed(self, test_id: int, listing: Listing, file_format: FileFormat) -> AsyncGenerator[bytes]:
+        # closed one after another, from the inside: else whoever leaves half-way leaves a transaction behind
+        async with (
+            self._one_more(),
+            aclosing(self._store.pages(test_id, listing)) as pages,
+            aclosing(write(pages, listing.columns, file_format=file_format)) as parts,
+        ):
+            async for part in parts:
                 yield part
 
     async def _definition(self, reference: str) -> TestDefinition:

@@ -1,7 +1,7 @@
 """Rows as CSV or Parquet, a part at a time: memory holds one page of rows, whatever their number."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
 from importlib import import_module
 from typing import Any
@@ -35,7 +35,7 @@ _IN_CSV = {"numbers": "json"}
 
 async def write(
     pages: AsyncIterator[Rows], columns: Mapping[str, str], *, file_format: FileFormat
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield a file of the pages' rows; without rows, a file with columns and nothing else."""
     kinds = columns if file_format is FileFormat.PARQUET else {n: _IN_CSV.get(k, k) for n, k in columns.items()}
     arrow: Any = import_module("pyarrow")  # not before a file is wanted: it takes a web process 40 MB

@@ -1,6 +1,6 @@
 """What a test's files hold, read by a server-side cursor: a few thousand rows at a time, all of one moment."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -82,7 +82,7 @@ class ExportStore:
         """Return how many rows a listing has."""
         return await self._database.fetchval(listing.count, test_id)
 
-    async def pages(self, test_id: int, listing: Listing) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+    async def pages(self, test_id: int, listing: Listing) -> AsyncGenerator[Sequence[Mapping[str, Any]]]:
         """Yield a listing's rows, some thousands at a time; a connection is held meanwhile."""
         async with self._database.transaction(readonly=True) as connection:
             cursor = await connection.cursor(listing.sql, test_id)

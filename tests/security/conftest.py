@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -88,6 +89,12 @@ async def attacker(target: Target) -> AsyncIterator[httpx.AsyncClient]:
     """A client of that server, with an admin's key."""
     async with httpx.AsyncClient(base_url=target.url, headers=target.headers, timeout=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def web(target: Target) -> psutil.Process:
+    """The target's web process."""
+    return next(one for one in psutil.Process(target.process.pid).children() if "app.commands.web" in one.cmdline())
 
 
 @pytest.fixture(scope="session")

@@ -50,3 +50,16 @@ def test_events_before_the_break_are_kept_and_may_be_sent_again(target, attacker
     answer = httpx.post(f"{target.url}/v1/events", content=whole, headers=target.headers).json()
     assert answer["accepted"] + answer["duplicates"] == 5_000
     assert answer["rejected"] == []
+
+
+def test_requests_sent_at_once_and_left_without_reading_leave_no_trace(target) -> None:
+    length = len(target.log())
+    body = b'{"query": "{ __schema { types { name fields { name } } } }"}'
+    head = target.head("POST", "/graphql", Content_Type="application/json", Content_Length=str(len(body)))
+    for politely in (True, False):
+        connection = socket.create_connection(target.address)
+        connection.sendall((head + body) * 20)
+        connection.recv(1)
+        leave(connection, politely=politely)
+    assert httpx.post(f"{target.url}/graphql", json={"query": "{ __typename }"}, headers=target.headers).is_success
+    assert "Traceback" not in target.log()[length:]

@@ -8,19 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
-import psutil
 import pytest
 
 from app.ingestion.endpoint import MAX_LISTED
 
 DOORS = ["/graphql", "/graphql/stream", "/v1/events", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/a"]
 EVENT = b'{"id":"%d","type":"OPENED","userId":"u","occurredAt":"2026-01-01T00:00:00Z"}\n'
-
-
-@pytest.fixture
-def web(target) -> psutil.Process:
-    """The web process."""
-    return next(one for one in psutil.Process(target.process.pid).children() if "app.commands.web" in one.cmdline())
 
 
 def sent(target, path: str, content, **headers: str) -> httpx.Response:
