@@ -147,3 +147,11 @@ async def test_the_first_and_the_last_campaign_are_checked(filled, campaign: int
     await filled.execute(f"UPDATE campaign_total SET sent = sent + 1 WHERE campaign_id = {campaign}")
     assert (await _differences(filled))["campaign_total"] == 1
     assert (await _differences(filled))["campaign_total"] == 0
+
+
+async def test_a_single_campaign_is_checked(clean_database):
+    await clean_database.execute(CATALOGUE)
+    await clean_database.execute("DELETE FROM campaign WHERE id = 450")
+    await clean_database.execute("INSERT INTO campaign_total (campaign_id, slot, sent) VALUES (1, 0, 5)")
+    assert (await _differences(clean_database))["campaign_total"] == 1
+    assert await clean_database.fetchval("SELECT coalesce(sum(sent), 0) FROM campaign_total") == 0
