@@ -2,10 +2,12 @@
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import httpx
 import psutil
@@ -25,6 +27,9 @@ LIMITS = {
 }
 
 
+CERTIFICATES = ssl.create_default_context()
+
+
 class Target:
     """The server under attack."""
 
@@ -37,6 +42,26 @@ class Target:
         self.headers: dict[str, str] = running.headers
         self.address = (running.url.split(":")[1].strip("/"), int(running.url.rsplit(":", 1)[1]))
         self.host = running.url.removeprefix("http://")
+
+    def client(self, **options: Any) -> httpx.Client:
+        """Return a client that shows no key of itself; certificates are read once for all, which takes longest."""
+        return httpx.Client(base_url=self.url, verify=CERTIFICATES, **{"timeout": 60, **options})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._plain.close()
+
+    @cached_property
+    def _plain(self) -> httpx.Client:
+        return self.client()
+
+    def get(self, path: str, **asked: Any) -> httpx.Response:
+        return self._plain.get(path, **asked)
+
+    def post(self, path: str, **asked: Any) -> httpx.Response:
+        return self._plain.post(path, **asked)
 
     def log(self) -> str:
         return self._running.log()
@@ -81,7 +106,8 @@ def until(true: Callable[[], object], seconds: float = 10) -> Any:
 @pytest_asyncio.fixture(scope="session")
 async def target(new_database, start_server) -> AsyncIterator[Target]:
     with start_server(await new_database(), **LIMITS) as running:
-        yield Target(running)
+        with Target(running) as target:
+            yield target
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -138,4 +164,5 @@ async def narrow(new_database, start_server, tmp_path_factory) -> AsyncIterator[
         "WINNOW_LOG_FORMAT": "console",
     }
     with start_server(await new_database(), **limits) as running:
-        yield Target(running)
+        with Target(running) as target:
+            yield target

@@ -3,7 +3,6 @@
 import socket
 import struct
 
-import httpx
 import pytest
 
 DOORS = ["/graphql", "/graphql/stream", "/v1/events", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/a"]
@@ -19,7 +18,7 @@ def leave(connection: socket.socket, *, politely: bool) -> None:
 def gone(target, path: str) -> float:
     route = "/ofrep/v1/evaluate/flags/{key}" if path.endswith("/a") else path
     wanted = f'winnow_http_requests_total{{method="POST",route="{route}",status="499"}} '
-    found = [line for line in httpx.get(f"{target.url}/metrics").text.splitlines() if line.startswith(wanted)]
+    found = [line for line in target.get("/metrics").text.splitlines() if line.startswith(wanted)]
     return float(found[0].split()[-1]) if found else 0.0
 
 
@@ -47,7 +46,7 @@ def test_events_before_the_break_are_kept_and_may_be_sent_again(target, attacker
         connection.sendall(target.head("POST", "/v1/events", Content_Length=str(len(whole))) + whole[:-20])
     wait_until(lambda: target.requests("/v1/events")[lines:])
 
-    answer = httpx.post(f"{target.url}/v1/events", content=whole, headers=target.headers).json()
+    answer = target.post("/v1/events", content=whole, headers=target.headers).json()
     assert answer["accepted"] + answer["duplicates"] == 5_000
     assert answer["rejected"] == []
 
@@ -61,5 +60,5 @@ def test_requests_sent_at_once_and_left_without_reading_leave_no_trace(target) -
         connection.sendall((head + body) * 20)
         connection.recv(1)
         leave(connection, politely=politely)
-    assert httpx.post(f"{target.url}/graphql", json={"query": "{ __typename }"}, headers=target.headers).is_success
+    assert target.post("/graphql", json={"query": "{ __typename }"}, headers=target.headers).is_success
     assert "Traceback" not in target.log()[length:]

@@ -47,13 +47,12 @@ def asked(target, path: str) -> tuple[int, dict[str, str], bytes]:
 @pytest.mark.parametrize("base", BASES)
 def test_no_path_leads_out_of_what_is_given_out(target, base) -> None:
     for up in UP:
-        for depth in (1, 4):
-            for beyond in BEYOND:
-                path = f"{base}/{'/'.join([up] * depth)}/{beyond}"
-                status, headers, body = asked(target, path)
-                page = base == "/campaigns" and headers["content-type"].startswith("text/html")
-                assert status in {400, 404} or page, path
-                assert page or not any(secret.encode() in body for secret in SECRETS), path
+        for depth, beyond in enumerate(BEYOND, start=1):
+            path = f"{base}/{'/'.join([up] * depth)}/{beyond}"
+            status, headers, body = asked(target, path)
+            page = base == "/campaigns" and headers["content-type"].startswith("text/html")
+            assert status in {400, 404} or page, path
+            assert page or not any(secret.encode() in body for secret in SECRETS), path
 
 
 @pytest.mark.parametrize(

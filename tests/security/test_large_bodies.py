@@ -17,7 +17,7 @@ EVENT = b'{"id":"%d","type":"OPENED","userId":"u","occurredAt":"2026-01-01T00:00
 
 
 def sent(target, path: str, content, **headers: str) -> httpx.Response:
-    return httpx.post(target.url + path, content=content, timeout=60, headers=target.headers | headers)
+    return target.post(path, content=content, timeout=60, headers=target.headers | headers)
 
 
 def test_a_body_that_declares_too_much_is_refused_before_it_is_read(target) -> None:
@@ -106,7 +106,7 @@ def test_no_other_door_unpacks(target, path) -> None:
 )
 def test_others_are_answered_while_a_body_that_takes_work_is_read(target, body) -> None:
     encoding = {"Content-Encoding": "gzip"} if body.startswith(b"\x1f\x8b") else {}
-    with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=target.url, timeout=10) as other:
+    with ThreadPoolExecutor(1) as pool, target.client(timeout=10) as other:
         sending = pool.submit(sent, target, "/v1/events", body, **encoding)
         waits = []
         while not sending.done():

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 
 import asyncpg
-import httpx
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -23,7 +22,7 @@ SUBSCRIPTIONS, FEEDS = 5, 4
 @pytest.fixture(scope="module")
 def campaigns(target) -> list[str]:
     made = " ".join(CREATE % (n, n) + " { errors { code } }" for n in range(8))
-    answer = httpx.post(f"{target.url}/graphql", json={"query": CAMPAIGNS % made}, headers=target.headers)
+    answer = target.post("/graphql", json={"query": CAMPAIGNS % made}, headers=target.headers)
     assert not any(one["errors"] for one in answer.json()["data"].values())
     return [f"live-{n}" for n in range(8)]
 
@@ -74,7 +73,7 @@ def test_different_subscriptions_are_limited_over_all_connections_and_doors(
     assert refused["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 10.0}
     assert follow(other, 1, campaigns[0])["type"] == "next", "what others follow may be followed"
     asked = {"query": FOLLOW, "variables": {"id": campaigns[FEEDS]}}
-    streamed = httpx.post(f"{target.url}/graphql/stream", json=asked, headers=target.headers, timeout=10).text
+    streamed = target.post("/graphql/stream", json=asked, headers=target.headers, timeout=10).text
     assert "RATE_LIMITED" in streamed
     assert streamed.endswith("event: complete\ndata:\n\n")
     held.close()

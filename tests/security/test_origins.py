@@ -14,7 +14,7 @@ DOORS = ["/graphql", "/graphql/stream", "/v1/events", FLAGS, "/v1/export/tests/t
 @pytest.fixture
 def browser(target) -> httpx.Client:
     """A page's requests: no key, since none is kept where a browser would send it by itself."""
-    with httpx.Client(base_url=target.url) as client:
+    with target.client() as client:
         yield client
 
 
@@ -26,10 +26,10 @@ def test_a_request_that_needs_no_permission_changes_nothing_even_with_a_key(targ
     mutation = 'mutation { createMerchant(input: {key: "forged", name: "n", category: "c"}) { errors { message } } }'
     headers = target.headers | ({"Content-Type": kind} if kind else {})
     for content in (f'{{"query": {mutation!r}}}'.replace("'", '"'), f"query={mutation}", mutation):
-        answer = httpx.post(target.url + path, content=content, headers=headers)
+        answer = target.post(path, content=content, headers=headers)
         assert answer.status_code in {400, 415}
     for parameters in ({"query": mutation}, {"query": "mutation M { __typename }", "operationName": "M"}):
-        answer = httpx.get(target.url + path, params=parameters, headers=target.headers)
+        answer = target.get(path, params=parameters, headers=target.headers)
         assert answer.status_code == 405 or "send it by POST" in answer.text
     found = httpx.post(
         f"{target.url}/graphql", json={"query": '{ merchant(id: "forged") { id } }'}, headers=target.headers

@@ -4,7 +4,6 @@ import hashlib
 import json
 import secrets
 
-import httpx
 import pytest
 from graphql import get_introspection_query
 from websockets.sync.client import connect
@@ -32,7 +31,7 @@ async def key(narrow):
 
 def statuses(narrow, key: str | None, path: str, *, address: str = "127.0.0.1", count: int = 22, **asked) -> list[int]:
     headers = {"X-Forwarded-For": address} | ({} if key is None else {"X-API-Key": key})
-    with httpx.Client(base_url=narrow.url, headers=headers) as client:
+    with narrow.client(headers=headers) as client:
         return [client.request("POST", path, **asked).status_code for _ in range(count)]
 
 
@@ -52,7 +51,7 @@ def test_a_key_has_its_rate_at_every_door(narrow, key, path, asked) -> None:
 def test_all_doors_together_are_one_rate(narrow, key) -> None:
     assert statuses(narrow, key, "/graphql", count=10, json=TRUSTED) == [200] * 10
     assert statuses(narrow, key, FLAGS, count=12, json={"context": {"targetingKey": "u"}}) == [200] * 10 + [429] * 2
-    answer = httpx.post(f"{narrow.url}/graphql", json=TRUSTED, headers={"X-API-Key": key})
+    answer = narrow.post("/graphql", json=TRUSTED, headers={"X-API-Key": key})
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 500
 
@@ -92,7 +91,7 @@ def test_whoever_tries_keys_locks_nobody_else_out(narrow, key) -> None:
 
 @pytest.mark.parametrize("query", [get_introspection_query(), "{ __schema { queryType { name } } }", "{ __typename }"])
 def test_only_trusted_documents_are_answered_and_nothing_is_said_of_the_schema(narrow, key, query) -> None:
-    with httpx.Client(base_url=narrow.url, headers={"X-API-Key": key}) as client:
+    with narrow.client(headers={"X-API-Key": key}) as client:
         answers = [
             client.post("/graphql", json={"query": query}),
             client.get("/graphql", params={"query": query}),

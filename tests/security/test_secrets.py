@@ -58,7 +58,7 @@ def test_a_key_in_a_wrong_place_is_not_logged(target, name) -> None:
     before = len(target.log())
     asked = MISUSES[name]
     headers = {"Content-Type": "application/json", **target.headers, **asked.get("headers", {})}
-    with httpx.Client(base_url=target.url) as client:
+    with target.client() as client:
         for path in DOORS:
             for method in ("GET", "POST"):
                 answer = client.request(method, path, **{**asked, "headers": headers})
@@ -82,10 +82,10 @@ def test_a_key_in_a_path_is_masked(target) -> None:
         f"/tests/{SECRET}",
     )
     for path in paths:
-        httpx.get(target.url + path)
+        target.get(path)
     assert f"/{KEY_PREFIX}***" in target.log()[before:]
     assert SECRET not in target.log()[before:]
-    assert SECRET not in httpx.get(f"{target.url}/metrics").text
+    assert SECRET not in target.get("/metrics").text
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_key_in_a_websocket_message_is_not_logged(target, message) -> None:
 
 def test_answers_to_what_is_unforeseen_say_no_more_than_a_number(target, attacker) -> None:
     """Every door's refusals, of everything above: no file, no line, no statement, no version."""
-    with httpx.Client(base_url=target.url, headers=target.headers) as client:
+    with target.client(headers=target.headers) as client:
         for asked in MISUSES.values():
             for path in DOORS:
                 answer = client.post(
