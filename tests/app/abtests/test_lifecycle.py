@@ -89,7 +89,7 @@ async def test_created_as_drafted(process, by) -> None:
         ("control", "control", 0.5),
         ("treatment", "treatment", 0.5),
     ]
-    assert orjson.loads(created.variants[1].written_payload) == {"colour": "grün"}
+    assert orjson.loads(bytes(created.variants[1].written_payload)) == {"colour": "grün"}
     assert created.control.key == "control"
     assert await process.audit() == [("7 ann", "test.create")]
 

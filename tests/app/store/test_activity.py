@@ -64,14 +64,14 @@ async def test_what_conversions_earned_with_their_squares(store: ActivityStore, 
     found = await store.earned([1], START, NOW)
     assert found == [
         Earned(
-            campaign_id=1, channel=1, conversions=2, value=30.0, reward=7.0, value_squares=500.0, value_reward=120.0,
-            reward_squares=29.0,
+            campaign_id=1,
+            channel=1,
+            sums=Earnings(
+                conversions=2, value=30.0, reward=7.0, value_squares=500.0, value_reward=120.0, reward_squares=29.0
+            ),
         ),
-        Earned(
-            campaign_id=1, channel=2, conversions=1, value=0.0, reward=0.0, value_squares=0.0, value_reward=0.0,
-            reward_squares=0.0,
-        ),
-    ]  # fmt: skip
+        Earned(campaign_id=1, channel=2, sums=Earnings(conversions=1)),
+    ]
 
 
 async def test_users_reached_and_converted_each_once(store: ActivityStore, happens: Happening) -> None:
