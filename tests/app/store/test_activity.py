@@ -8,6 +8,7 @@ import pytest_asyncio
 from app.store.activity import ActivityStore, Earned, Reached
 from app.store.database import Database
 from app.store.partitions import EventPartitions
+from engine.learning.earnings import Earnings
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
 START = NOW - timedelta(days=30)
