@@ -105,9 +105,8 @@ def until(true: Callable[[], object], seconds: float = 10) -> Any:
 
 @pytest_asyncio.fixture(scope="session")
 async def target(new_database, start_server) -> AsyncIterator[Target]:
-    with start_server(await new_database(), **LIMITS) as running:
-        with Target(running) as target:
-            yield target
+    with start_server(await new_database(), **LIMITS) as running, Target(running) as target:
+        yield target
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -163,6 +162,5 @@ async def narrow(new_database, start_server, tmp_path_factory) -> AsyncIterator[
         "WINNOW_RUN_WORKER": "false",
         "WINNOW_LOG_FORMAT": "console",
     }
-    with start_server(await new_database(), **limits) as running:
-        with Target(running) as target:
-            yield target
+    with start_server(await new_database(), **limits) as running, Target(running) as target:
+        yield target
