@@ -86,7 +86,7 @@ def test_what_is_packed_twice_is_unpacked_once(target) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\x1f\x8b", gzip.compress(EVENT % 1)[:-1], b"PK\x03\x04", zlib.compress(EVENT % 1)]
+    "body", [b"", b"\x1f\x8b", gzip.compress(EVENT % 1)[:-1], b"PK\x03\x04", zlib.compress(EVENT % 1)], ids=range(5)
 )
 def test_broken_gzip_is_refused_in_words(target, body) -> None:
     answer = sent(target, "/v1/events", body, **{"Content-Encoding": "gzip"})
