@@ -62,7 +62,7 @@ class World:
         return asyncio.run(self._differing())
 
     async def _differing(self) -> list[str]:
-        database = await Database.open(self.database_url)
+        database = await Database.open(self.database_url, default=False)
         try:
             return [
                 f"{found.table}, {found.part}: {found.differences:,}" for found in await rebuild(database, repair=False)
@@ -110,7 +110,7 @@ def _train(url: str) -> None:
 
 async def fill(url: str, *, size: float) -> Names:
     """Load the world of the demo, and return names of what is in it."""
-    database = await Database.open(url)
+    database = await Database.open(url, default=False)
     try:
         await database.migrate()
         await loading_of(database).load(size=size)

@@ -14,7 +14,8 @@ async def test_a_statement_that_takes_too_long_says_so(database):
     with pytest.raises(asyncpg.QueryCanceledError) as ended:
         await impatient.fetch("SELECT pg_sleep(5)")
     await impatient.close()
-    assert refusals(ended.value) == [{"message": timed_out().message, "extensions": {"code": "UNAVAILABLE"}}]
+    (refusal,) = refusals(ended.value)
+    assert refusal == {"message": timed_out().message, "extensions": {"code": "UNAVAILABLE", "retryAfter": 1.0}}
 
 
 async def test_storing_that_takes_too_long_is_not_tried_five_times_and_says_so(database):
