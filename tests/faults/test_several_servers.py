@@ -43,7 +43,8 @@ TEST = {
 async def servers(new_database) -> AsyncIterator[tuple[RunningServer, RunningServer]]:
     """Started at the same moment on an empty database: both bring its schema up to date."""
     url = await new_database(empty=True)
-    contexts = [serving(url, WINNOW_WORKERS=workers) for workers in ("2", "1")]
+    few = {"WINNOW_POOL_SIZE": "4", "WINNOW_ORM_POOL_SIZE": "1"}  # other servers share the PostgreSQL of the tests
+    contexts = [serving(url, WINNOW_WORKERS=workers, **few) for workers in ("2", "1")]
     with ExitStack() as stack, ThreadPoolExecutor(2) as starting:
         began = [starting.submit(stack.enter_context, one) for one in contexts]
         yield began[0].result(), began[1].result()
@@ -131,4 +132,6 @@ async def statuses(servers: tuple[RunningServer, ...], headers: dict[str, str]) 
 def command(server: RunningServer, *arguments: str) -> str:
     environment = {**os.environ, "DATABASE_URL": server.database_url}
     said = [sys.executable, "-m", "app.cli", *arguments]
-    return subprocess.run(said, env=environment, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(said, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
