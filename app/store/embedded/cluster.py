@@ -21,7 +21,12 @@ USER = "winnow"
 DATABASE = "winnow"
 _SETTINGS_FILE = "winnow.conf"
 _MEBIBYTE = 1024 * 1024
-_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_FOR_TESTS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "400",  # the servers of several tests share it
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +100,7 @@ class Cluster:
                 )
 
     def _configure(self, cluster: Path) -> None:
-        settings = {**server_settings(psutil.virtual_memory().total), **({} if self.durable else _NOT_DURABLE)}
+        settings = {**server_settings(psutil.virtual_memory().total), **({} if self.durable else _FOR_TESTS)}
         lines = (f"{name} = '{value}'\n" for name, value in settings.items())
         head = "# Written anew at every start. Settings of your own go into local.conf beside this file; they win.\n"
         (cluster / _SETTINGS_FILE).write_text(head + "".join(lines) + "include_if_exists = 'local.conf'\n")
