@@ -199,12 +199,14 @@ def ended(connection: socket.socket, web: psutil.Process) -> None:
     """Wait without reading until the server has given the connection up; little was kept to be read."""
     port = connection.getsockname()[1]
     deadline = time.monotonic() + 20
-    while any(one.raddr and one.raddr.port == port for one in web.net_connections()):
+    missed = 0
+    while missed < 5:  # the kernel's list, read while it changes, may leave one out that is there
+        missed = 0 if any(one.raddr and one.raddr.port == port for one in web.net_connections()) else missed + 1
         assert time.monotonic() < deadline, "it was kept"
         time.sleep(0.1)
     connection.settimeout(10)
     left = 0
-    with suppress(ConnectionResetError, TimeoutError):  # the kernel may take its time with what it still holds
+    with suppress(ConnectionResetError):
         while part := connection.recv(1_000_000):
             left += len(part)
-    assert left < 40_000_000  # of some 70 million
+    assert left < 20_000_000  # of some 70 million
