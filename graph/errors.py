@@ -11,7 +11,7 @@ import structlog
 from graphql import GraphQLError
 
 from app.errors import DomainError, DomainErrors, ErrorCode, InvalidInput, NotEnoughData, RateLimited, Unavailable
-from app.store.database import is_timeout, is_too_large, is_unavailable, is_unstorable, timed_out, unavailable
+from app.store.database import is_too_large, is_unstorable, refusal_of
 from engine.errors import EngineError
 from engine.errors import InvalidInput as EngineInvalidInput
 from graph.fields import reading
@@ -64,11 +64,10 @@ def problems_of(error: Exception) -> Sequence[DomainError]:
         return (InvalidInput(str(error)) if isinstance(error, EngineInvalidInput) else NotEnoughData(str(error)),)
     if is_unstorable(error):
         return (InvalidInput("A text has a NUL character, which no text here may have: leave it out."),)
-    if is_timeout(error):
-        return (timed_out(),)
     if is_too_large(error):
         return (InvalidInput("What was asked for adds up to more than can be told: ask for a narrower window."),)
-    return (unavailable(error),) if is_unavailable(error) else ()
+    refusal = refusal_of(error)
+    return () if refusal is None else (refusal,)
 
 
 def user_problems(error: Exception) -> Sequence[UserProblem]:

@@ -9,7 +9,6 @@ from typing import Any, cast, override
 
 import orjson
 from starlette.datastructures import QueryParams
-from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.auth.principals import Principal
 from app.auth.refusals import refuse
 from app.errors import InvalidInput, Unauthenticated
+from app.operations.receiving import whole_body
 from app.operations.staleness import SOURCE, Headers
 from graph.context import Context, Services
 from graph.errors import refusal
@@ -81,7 +81,7 @@ class GraphDoor:
             return _not_acceptable()
         if headers.get(b"content-type", "").partition(";")[0].strip().lower() != JSON:
             return plain(InvalidInput("A GraphQL request is JSON: send it as Content-Type: application/json."), 415)
-        asked, context = read_body(await _body(receive)), self._context(principal, headers)
+        asked, context = read_body(await whole_body(receive)), self._context(principal, headers)
         answer = await self._operations.execute(asked, context)
         return Written(answer, media_type, self._services.staleness.headers(context.reading))
 
@@ -234,17 +234,6 @@ def _headers(scope: Scope) -> dict[bytes, str]:
             text = value.decode("latin-1")
             found[name] = f"{found[name]}, {text}" if name in found else text
     return found
-
-
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _principal(scope: Scope) -> Principal | None:

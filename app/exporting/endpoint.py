@@ -17,7 +17,7 @@ from app.auth.refusals import principal_of
 from app.errors import DomainError, NotFound
 from app.exporting.tests import Export, TestExporting, What
 from app.exporting.writing import MEDIA_TYPES, FileFormat
-from app.store.database import is_timeout, is_unavailable, timed_out, unavailable
+from app.store.database import refusal_of
 
 PATH = "/v1/export/tests/{key}/{file}"
 
@@ -45,11 +45,10 @@ class ExportEndpoint:
         except DomainError:
             raise
         except Exception as error:
-            if is_timeout(error):
-                raise timed_out() from error
-            if is_unavailable(error):
-                raise unavailable(error) from error
-            raise
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            raise refusal from error
 
 
 class _File(StreamingResponse):

@@ -38,7 +38,8 @@ from app.ofrep.answers import (
     decode_context,
     failure,
 )
-from app.store.database import is_timeout, is_unavailable, timed_out, unavailable
+from app.operations.receiving import whole_body
+from app.store.database import refusal_of
 
 PATH = "/ofrep/v1/evaluate/flags"
 JSON = (b"content-type", b"application/json")
@@ -196,23 +197,12 @@ class FlagDoor:
         return await self._authenticate(credential)
 
     async def _evaluated(self, scope: Scope, headers: Headers, receive: Receive, key: str | None) -> Answer:
-        body = await _read(receive)
+        body = await whole_body(receive)
         user_id, attributes = decode_context(body)
         if user_id.startswith("usr_"):
             user_id = await self._evaluation.unit(user_id)
         asked = Evaluation(user_id, attributes, body, headers, _wants_exposure(headers, scope["query_string"]))
         return await (self._evaluation.all(asked) if key is None else self._evaluation.one(key, asked))
-
-
-async def _read(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _send(given: Answer, send: Send) -> None:
@@ -230,10 +220,9 @@ def _refused(error: DomainError, key: str | None) -> Answer | Response:
 
 
 def _failed(error: Exception) -> Answer | Response:
-    if is_timeout(error):
-        return refuse(timed_out())
-    if is_unavailable(error):
-        return refuse(unavailable(error))
+    refusal = refusal_of(error)
+    if refusal is not None:
+        return refuse(refusal)
     number = secrets.token_hex(8)
     log.error("request_failed", request_id=number, exc_info=error)
     details = f'{{"errorDetails":"Winnow could not evaluate this; its log says why, under the id {number}."}}'

@@ -212,6 +212,13 @@ def unavailable(error: BaseException) -> DatabaseUnavailable:
     )
 
 
+def refusal_of(error: BaseException) -> Unavailable | None:
+    """Return what to tell a caller whose statement took too long or met no server; None for any other error."""
+    if is_timeout(error):
+        return timed_out()
+    return unavailable(error) if is_unavailable(error) else None
+
+
 async def _open_pool(url: str, *, size: int, server_settings: dict[str, str], watch: Watch | None) -> Pool:
     try:
         return await asyncpg.create_pool(
