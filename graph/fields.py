@@ -38,6 +38,8 @@ One that is selected without arguments is there as `Type.field()` too.
 READ = "winnow-read"
 RELATION = "winnow-relation"
 WANTED = "wanted"
+REMEMBERED = 1_000
+"""Selections of which what they need is remembered: they are made with their operations, and come again."""
 
 
 @dataclass(slots=True)

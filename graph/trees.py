@@ -77,13 +77,11 @@ async def _grow_one(context: Context, branches: Sequence[Branch], asked: Asked) 
 
 
 def _took_along(context: Context, branches: Sequence[Branch], asked: Asked) -> bool:
-    """Take what was read along with the rows; False where it is to be loaded."""
+    """Take what was read along with the rows, where nothing hangs on it; False where there is something to wait for."""
     relation = asked.relation
-    if relation.along is None or asked.arguments or asked.below:
+    if asked.below or (relation.permission is not None and not context.principal.may(relation.permission)):
         return False
-    if relation.permission is not None and not context.principal.may(relation.permission):
-        return False
-    values = relation.along(context, [branch.row for branch in branches])
+    values = _read_along(context, [branch.row for branch in branches], asked)
     if values is None:
         return False
     for branch, value in zip(branches, values, strict=True):
@@ -91,11 +89,19 @@ def _took_along(context: Context, branches: Sequence[Branch], asked: Asked) -> b
     return True
 
 
+def _read_along(context: Context, rows: Sequence[object], asked: Asked) -> Sequence[object] | None:
+    along = asked.relation.along
+    return None if along is None or asked.arguments else along(context, rows)
+
+
 async def _load(context: Context, rows: Sequence[object], asked: Asked) -> Sequence[object]:
     relation = asked.relation
     try:
         if relation.permission is not None:
             context.principal.require(relation.permission)
+        read = _read_along(context, rows, asked)
+        if read is not None:
+            return read
         return await relation.load(context, rows, **asked.arguments)  # pyright: ignore[reportOptionalCall]  # checked when the schema was built
     except Exception as error:  # noqa: BLE001  # becomes the error of each field, located and masked on completion
         return [_refusal(error, asked)] * len(rows)
@@ -112,7 +118,7 @@ def _refusal(error: Exception, asked: Asked) -> object:
 
 
 async def _all[T](loads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run coroutines side by side, the first of them in this very task; each of the others starts at once."""
+    """Run two coroutines or more side by side, the first in this very task; each of the others starts at once."""
     first, *others = loads
     loop = asyncio.get_running_loop()
     tasks = [asyncio.Task(one, loop=loop, eager_start=True) for one in others]
@@ -121,8 +127,7 @@ async def _all[T](loads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseException:
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await asyncio.wait(tasks)
         raise
 
 

@@ -4,15 +4,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from app.store.abtest_parts import TOTALLED, WHOLE, Part, Parts
-from graph.fields import Wanted
-
-REMEMBERED = 1_000
-"""Selections, which are compiled with their operations and come again."""
+from graph.fields import REMEMBERED, Wanted
 
 _NOTHING: Parts = frozenset()
 _DETAILS: Parts = frozenset({Part.DETAILS})
 _VARIANTS: Parts = frozenset({Part.VARIANTS})
-
 _METRICS: Parts = frozenset({Part.METRICS})
 _NEEDED: Mapping[str, Parts] = {
     **dict.fromkeys(

@@ -16,7 +16,7 @@ from graph.campaigns import types
 from graph.campaigns.inputs import After, First, InWindow, window_of
 from graph.connections import Listing, checked_first
 from graph.context import Context
-from graph.fields import Wanted, loads
+from graph.fields import REMEMBERED, Wanted, loads
 
 MAX_PERIODS = 366
 
@@ -39,7 +39,7 @@ class PortfolioIn:
     window: Window
 
 
-@lru_cache(1_000)
+@lru_cache(REMEMBERED)
 def campaign_parts(wanted: Wanted) -> CampaignParts:
     """Return what is to be read of campaigns at once, given what is selected of them and below."""
     return frozenset(part for name, part in _PARTS.items() if name in wanted)
@@ -66,8 +66,7 @@ def _metrics_along(context: Context, campaigns: Sequence[CampaignRow]) -> list[M
 @loads(types.Campaign, "merchant", along=_merchants_along)
 async def campaign_merchants(context: Context, campaigns: Sequence[CampaignRow]) -> list[MerchantRow]:
     """Load whose offers these are."""
-    read = _merchants_along(context, campaigns)
-    return await _merchants(context, [one.merchant_id for one in campaigns]) if read is None else read
+    return await _merchants(context, [campaign.merchant_id for campaign in campaigns])
 
 
 @loads(types.Campaign, "metrics", along=_metrics_along)

@@ -70,11 +70,10 @@ class _Writer:
         """Write the function of the operation's root."""
         operation = self._selections.operation.operation
         root = cast("GraphQLObjectType", self._selections.schema.get_root_type(operation))
-        members: list[str] = []
-        for selected in self._selections.roots():
-            typename = selected.field is TypeNameMetaFieldDef
-            value = repr(root.name) if typename else self._value(selected, f"values[{selected.key!r}]")
-            members.append(f"{selected.key!r}: {value}")
+        members = [
+            f"{selected.key!r}: {self._value(root, selected, f'values[{selected.key!r}]')}"
+            for selected in self._selections.roots()
+        ]
         self._lines += ["def complete(values):", f"    return {{{', '.join(members)}}}"]
 
     def _object(self, type_: GraphQLObjectType, details: list[FieldDetails], source: str, *, bound: bool) -> str:
@@ -102,16 +101,13 @@ class _Writer:
 
     def _members(self, type_: GraphQLObjectType, selected: Sequence[Selected], sources: "_Sources") -> str:
         self._count(len(selected))
-        members = [f"{one.key!r}: {self._member(type_, one, sources)}" for one in selected]
+        members = [f"{one.key!r}: {self._value(type_, one, sources.of(one))}" for one in selected]
         return f"{{{', '.join(members)}}}"
 
-    def _member(self, parent: GraphQLObjectType, selected: Selected, sources: "_Sources") -> str:
-        if selected.field is TypeNameMetaFieldDef:
-            return repr(parent.name)
-        return self._value(selected, sources.of(selected))
-
-    def _value(self, selected: Selected, source: str) -> str:
+    def _value(self, parent: GraphQLObjectType, selected: Selected, source: str) -> str:
         field = selected.field
+        if field is TypeNameMetaFieldDef:
+            return repr(parent.name)
         if LOADED not in field.extensions and (READER not in field.extensions or field.args):
             raise NotCompiled
         if isinstance(field.extensions.get(READER), _Written):
