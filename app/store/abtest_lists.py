@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from app.store.abtest_parts import WHOLE, Parts
 from app.store.abtest_rows import (
-    ALLOCATION_COLUMNS,
+    ALLOCATION_JSON,
     AllocationRow,
     AnalysisRow,
     TestDefinition,
@@ -52,6 +52,7 @@ _ORDERS = {
     TestOrder.STARTED_AT: Order("STARTED_AT", "started_at", datetime, "timestamptz", descending=True),
     TestOrder.ENDED_AT: Order("ENDED_AT", "ended_at", datetime, "timestamptz", descending=True),
 }
+ALLOCATION_COLUMNS = f"id, test_id, {ALLOCATION_JSON} AS written"
 ANALYSIS_COLUMNS = "id, test_id, created_at, requested_by, hierarchical, results"
 
 

@@ -201,8 +201,7 @@ _FIELDS = TestRow.__struct_fields__
 _DETAILS, _PLAN = _FIELDS.index("hypothesis"), _FIELDS.index("power")
 _DEFINITION = msgspec.json.Decoder(TestDefinition)
 _TEST = msgspec.json.Decoder(TestRow)
-
-ALLOCATION_COLUMNS = ", ".join(AllocationRow.__struct_fields__)
+_POLICY_VERSION = msgspec.json.Decoder(AllocationRow)
 
 
 def _array(columns: Iterable[str]) -> str:
@@ -216,6 +215,9 @@ def _of_test(row: str, table: str, order: str) -> str:
 
 TEST_JSON = f"{_array(_FIELDS)}::text"
 """What PostgreSQL writes of a row of `ab_test`, for `row_of_test`."""
+
+ALLOCATION_JSON = f"{_array(AllocationRow.__struct_fields__)}::text"
+"""What PostgreSQL writes of a row of `allocation`, for `allocation_row`."""
 
 _VARIANTS = _of_test(_array((*VariantRow.__struct_fields__[:-1], "payload")), "ab_test_variant", "position")
 _METRICS = _of_test(_array(MetricRow.__struct_fields__), "ab_test_metric", "position")
@@ -264,11 +266,6 @@ def analysis_row(row: Record) -> AnalysisRow:
     )
 
 
-_POLICIES = {policy.value: policy for policy in AllocationPolicy}
-
-
 def allocation_row(row: Record) -> AllocationRow:
-    """Return a row that begins with ALLOCATION_COLUMNS."""
-    id_, test_id, version, policy, floor, probabilities, watermark, seed, created_at, *_ = row
-    shares = tuple(cast("list[float]", probabilities))
-    return AllocationRow(id_, test_id, version, _POLICIES[policy], floor, shares, watermark, seed, created_at)
+    """Return a row that has ALLOCATION_JSON as `written`."""
+    return _POLICY_VERSION.decode(row["written"])

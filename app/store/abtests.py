@@ -20,21 +20,7 @@ from app.store.abtest_rows import (
 from app.store.database import Connection, Database, Record
 from app.store.live_tests import LiveVersions, live_versions
 
-SUMS = (
-    "exposed",
-    "multiple_exposed",
-    "converted",
-    "value_sum",
-    "value_squares",
-    "denominator_sum",
-    "denominator_squares",
-    "product_sum",
-    "covariate_sum",
-    "covariate_squares",
-    "covariate_product",
-    "log_sum",
-    "log_squares",
-)
+SUMS = TotalsRow.__struct_fields__[TotalsRow.__struct_fields__.index("exposed") :]
 
 
 def _totals(row: Record) -> TotalsRow:

@@ -294,7 +294,6 @@ def campaign_row(row: Record, merchant: MerchantRow | None = None, totals: Measu
     )
 
 
-@cache
 def _columns(parts: CampaignParts) -> str:
     """Return what is read of `campaign`, for `_with_parts`."""
     merchant = _MERCHANT_JSON if CampaignPart.MERCHANT in parts else "NULL::text"
