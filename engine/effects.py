@@ -1,6 +1,7 @@
 """The result types that every procedure shares."""
 
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,11 @@ class IntervalEstimate:
     point: float
     low: float
     high: float
+
+    @classmethod
+    def around(cls, point: float, reach: float) -> Self:
+        """Return the interval that reaches as far to either side."""
+        return cls(point=point, low=point - reach, high=point + reach)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,7 @@ def about(point: float, error: float, *, level: float = 0.95) -> IntervalEstimat
     point, error : the estimate and its standard error, at least 0, in one unit
     level : of the interval, in (0, 1)
     """
-    margin = two_sided_quantile(error_rate(level)) * error
-    return IntervalEstimate(point=point, low=point - margin, high=point + margin)
+    return IntervalEstimate.around(point, two_sided_quantile(error_rate(level)) * error)
 
 
 def scaled(estimate: IntervalEstimate, by: float) -> IntervalEstimate:
@@ -58,6 +57,5 @@ def product_of(first: IntervalEstimate, second: IntervalEstimate, *, level: floa
     """
     quantile = two_sided_quantile(error_rate(level))
     one, other = ((each.high - each.low) / 2.0 / quantile for each in (first, second))
-    point = first.point * second.point
     margin = quantile * math.hypot(first.point * other, second.point * one, one * other)
-    return IntervalEstimate(point=point, low=point - margin, high=point + margin)
+    return IntervalEstimate.around(first.point * second.point, margin)

@@ -186,7 +186,7 @@ def _estimate(
     reach = two_sided_quantile(error_rate(level)) * float(np.sqrt(np.square(errors).sum() / (count - 1) / count))
     return OffPolicyEstimate(
         estimator=estimator,
-        value=IntervalEstimate(point=value, low=value - reach, high=value + reach),
+        value=IntervalEstimate.around(value, reach),
         effective_sample_size=effective_sample_size(weights),
         mean_weight=float(weights.mean()),
         largest_weight=float(weights.max()),

@@ -48,8 +48,7 @@ def linear_interval(control: Moments, treatment: Moments, *, multiplier: float) 
     """
     ratio = treatment.mean / control.mean
     spread = treatment.variance / treatment.count + ratio**2 * control.variance / control.count
-    reach = multiplier * math.sqrt(spread) / control.mean
-    return IntervalEstimate(point=ratio - 1.0, low=ratio - 1.0 - reach, high=ratio - 1.0 + reach)
+    return IntervalEstimate.around(ratio - 1.0, multiplier * math.sqrt(spread) / control.mean)
 
 
 def proportion_lift(control: Moments, treatment: Moments, *, multiplier: float) -> IntervalEstimate | None:

@@ -15,8 +15,7 @@ from engine.summaries import RatioSummary
 def normal_interval(control: Moments, treatment: Moments, *, alpha: float) -> IntervalEstimate:
     """Return the difference with its large-sample interval at error rate alpha."""
     reach = two_sided_quantile(alpha) * standard_error(control, treatment)
-    difference = treatment.mean - control.mean
-    return IntervalEstimate(point=difference, low=difference - reach, high=difference + reach)
+    return IntervalEstimate.around(treatment.mean - control.mean, reach)
 
 
 def standard_error(control: Moments, treatment: Moments) -> float:

@@ -43,8 +43,7 @@ class MeanDifference:
 
     def interval(self, alpha: float) -> IntervalEstimate:
         """Return the difference with its interval at error rate alpha."""
-        reach = self.multiplier(alpha) * self.standard_error
-        return IntervalEstimate(point=self.difference, low=self.difference - reach, high=self.difference + reach)
+        return IntervalEstimate.around(self.difference, self.multiplier(alpha) * self.standard_error)
 
 
 def mean_difference(control: Moments, treatment: Moments) -> MeanDifference:

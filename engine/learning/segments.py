@@ -114,7 +114,7 @@ def _ranking(
             segment=kept[place],
             rank=rank + 1 if ranked else None,
             effect=estimates[place],
-            observed=_about(float(pooled.effects[place]), float(margins[place])),
+            observed=IntervalEstimate.around(float(pooled.effects[place]), float(margins[place])),
             kept=float(shares[place]),
             reason=_reason(estimates[place], average, float(shares[place]), ranked),
         )
@@ -129,10 +129,6 @@ def _ranking(
         pooled=pooled,
         reason=_summary(found, ranked),
     )
-
-
-def _about(point: float, margin: float) -> IntervalEstimate:
-    return IntervalEstimate(point=point, low=point - margin, high=point + margin)
 
 
 def _reason(effect: IntervalEstimate, average: IntervalEstimate, kept: float, ranked: bool) -> str:

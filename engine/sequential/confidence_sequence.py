@@ -37,8 +37,7 @@ class SequentialDifference:
 
     def interval(self, alpha: float) -> IntervalEstimate:
         """Return the difference with its interval at error rate alpha, over all looks together."""
-        reach = boundary(self.information, alpha=alpha) * self.standard_error
-        return IntervalEstimate(point=self.point, low=self.point - reach, high=self.point + reach)
+        return IntervalEstimate.around(self.point, boundary(self.information, alpha=alpha) * self.standard_error)
 
     def multiplier(self, alpha: float) -> float:
         """Return how many of Welch's standard errors the interval reaches at error rate alpha."""
@@ -76,7 +75,7 @@ def confidence_sequence(
     alpha = error_rate(level)
     reached = information(moments.count, target=target, alpha=alpha)
     reach = boundary(reached, alpha=alpha) * math.sqrt(moments.variance / moments.count)
-    return IntervalEstimate(point=moments.mean, low=moments.mean - reach, high=moments.mean + reach)
+    return IntervalEstimate.around(moments.mean, reach)
 
 
 def sequential_difference(control: Moments, treatment: Moments, *, target: int, alpha: float) -> SequentialDifference:

@@ -288,4 +288,4 @@ def _mean(totals: ArmTotals, z: float) -> IntervalEstimate:
     mean = float(totals.rewards.sum()) / count
     variance = max(float(totals.squared_rewards.sum()) / count - mean * mean, 0.0)
     reach = z * math.sqrt(variance / max(count - 1.0, 1.0))
-    return IntervalEstimate(point=mean, low=mean - reach, high=mean + reach)
+    return IntervalEstimate.around(mean, reach)
