@@ -14,18 +14,16 @@ import asyncio
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.claims import Claim, Row
+from bench.serving import Serving, winnow_serve
 
-ROOT = Path(__file__).parent.parent
 KEY = "wnw_" + "b" * 40
 DAYS = 100
 PORT = 8124
@@ -280,19 +278,9 @@ async def connect(port: int) -> Connection:
     return Connection(*await asyncio.open_connection("127.0.0.1", port, limit=2**24))
 
 
-@contextmanager
-def server(url: str, port: int) -> Iterator[None]:
+def server(url: str, port: int) -> AbstractContextManager[Serving]:
     """Serve the whole application in processes of its own, as the command does."""
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
-    environment = {**os.environ, "DATABASE_URL": url, "WINNOW_BOOTSTRAP_KEY": KEY, "WINNOW_LOG_LEVEL": "warning"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            if not process.stdout.readline():
-                raise SystemExit("the server did not start")
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
+    return winnow_serve(port=port, DATABASE_URL=url, WINNOW_BOOTSTRAP_KEY=KEY, WINNOW_LOG_LEVEL="warning")
 
 
 @contextmanager

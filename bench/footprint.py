@@ -11,20 +11,17 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import psutil
 
-ROOT = Path(__file__).parent.parent
+from bench.serving import winnow_serve
+
 KEY = "footprint-" + "k" * 40
 USERS, CAMPAIGNS, IN_THE_AIR, A_REQUEST = 100_000, 20, 8, 1_000
 KINDS = ("SENT", "OPENED", "CONVERTED", "EXPOSED")
@@ -42,22 +39,6 @@ MAKE = (
     })""",
 )
 START = 'startTest(id: "colour", at: "{at}")'
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    environment = {**os.environ, "WINNOW_BOOTSTRAP_KEY": KEY, "WINNOW_EVENTS_PER_SECOND": "1000000"}
-    environment.pop("DATABASE_URL", None)
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", str(folder)]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as server:
-        line = server.stdout.readline()
-        try:
-            yield server, line.split()[-1].removesuffix("/graphql")
-        finally:
-            server.terminate()
-            server.wait(120)
 
 
 def memory(server: subprocess.Popen[str]) -> dict[str, float]:
@@ -160,7 +141,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="winnow-footprint-", ignore_cleanup_errors=True) as name:
         folder = Path(name) / "data"
         Path(name).chmod(0o711)
-        with serving(folder) as (server, url):
+        variables = {"DATABASE_URL": None, "WINNOW_BOOTSTRAP_KEY": KEY, "WINNOW_EVENTS_PER_SECOND": "1000000"}
+        with winnow_serve("--data-dir", str(folder), errors=subprocess.DEVNULL, **variables) as serving:
+            server, url = serving.process, serving.url
             make(url)
             time.sleep(5)
             told("memory at rest", memory(server))

@@ -15,8 +15,6 @@ import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -27,8 +25,8 @@ from pathlib import Path
 import asyncpg
 
 from bench.claims import Claim, Row
+from bench.serving import winnow_serve
 
-ROOT = Path(__file__).parent.parent
 KEY = "wnw_" + "b" * 40
 HTTP, BARE = "HTTP, 200 a request", "bare, 200 a statement"
 STORED = Claim(
@@ -163,22 +161,6 @@ def _request(body: bytes) -> bytes:
 
 
 @contextmanager
-def server(url: str, port: int):
-    """Run `winnow serve`, one web process, as it is."""
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--log-level", "warning"]
-    environment = {**os.environ, "DATABASE_URL": url, "WINNOW_BOOTSTRAP_KEY": KEY, "WINNOW_EVENTS_PER_SECOND": "1e9"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
-        if not line.startswith("Winnow is ready"):
-            raise SystemExit(f"the server did not start: {line}")
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-@contextmanager
 def database_url():
     """Yield BENCH_DATABASE_URL, or a durable PostgreSQL of the bench's own."""
     if given := os.environ.get("BENCH_DATABASE_URL"):
@@ -203,7 +185,8 @@ async def run(url: str, options: argparse.Namespace) -> dict[str, list[float]]:
     fresh = lambda: make_events(options.events, rng)  # every run stores rows of its own
     address = ("127.0.0.1", options.port)
     rates: dict[str, list[float]] = {}
-    with server(url, options.port):
+    variables = {"DATABASE_URL": url, "WINNOW_BOOTSTRAP_KEY": KEY, "WINNOW_EVENTS_PER_SECOND": "1e9"}
+    with winnow_serve("--log-level", "warning", port=options.port, **variables):
         await http_rate(address, make_events(5_000, rng), size=200, connections=options.connections)
         for _ in range(options.rounds):
             for name, measure in {

@@ -23,11 +23,9 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import statistics
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -40,6 +38,7 @@ from pathlib import Path
 import psutil
 
 from bench.claims import Claim, Row
+from bench.serving import winnow_serve
 
 ROOT = Path(__file__).parent.parent
 PEER = ROOT / ".winnow/bench/graphql-ws"
@@ -208,24 +207,10 @@ def winnow() -> Iterator[tuple[int, psutil.Process]]:
     """Run `winnow serve` with one web process on a database of its own; yield its port and that process."""
     with tempfile.TemporaryDirectory(prefix="winnow-bench-") as folder:
         Path(folder).chmod(0o711)
-        environment = {
-            **os.environ,
-            "WINNOW_DATA_DIR": f"{folder}/data",
-            "WINNOW_BOOTSTRAP_KEY": KEY,
-            "WINNOW_LOG_LEVEL": "warning",
-        }
-        environment.pop("DATABASE_URL", None)
-        command = [sys.executable, "-m", "app.cli", "serve", "--port", "0"]
-        with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                line = process.stdout.readline()
-                assert line.startswith("Winnow is ready"), line
-                port = int(line.split()[-1].removesuffix("/graphql").rpartition(":")[2])
-                children = psutil.Process(process.pid).children(recursive=True)
-                yield port, next(one for one in children if "app.commands.web" in one.cmdline())
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(30)
+        variables = {"WINNOW_BOOTSTRAP_KEY": KEY, "WINNOW_LOG_LEVEL": "warning", "DATABASE_URL": None}
+        with winnow_serve("--data-dir", f"{folder}/data", **variables) as serving:
+            children = psutil.Process(serving.process.pid).children(recursive=True)
+            yield serving.port, next(one for one in children if "app.commands.web" in one.cmdline())
 
 
 @contextmanager

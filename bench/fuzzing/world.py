@@ -16,6 +16,7 @@ from app.commands.demo import loading_of
 from app.commands.rebuild_totals import rebuild
 from app.store.database import Database
 from app.store.embedded.server import EmbeddedPostgres
+from bench.serving import winnow_serve
 
 KEY = "wnw_" + "f" * 40
 ROOT = Path(__file__).parents[2]
@@ -129,8 +130,7 @@ async def _some(database: Database, query: str) -> list[str]:
 @contextmanager
 def served(database_url: str, names: Names, log: Path, variables: Mapping[str, str]) -> Iterator[World]:
     """Serve a database that is filled."""
-    environment = {
-        **os.environ,
+    settings = {
         "DATABASE_URL": database_url,
         "WINNOW_BOOTSTRAP_KEY": KEY,
         "WINNOW_LOG_FORMAT": "json",
@@ -138,18 +138,5 @@ def served(database_url: str, names: Names, log: Path, variables: Mapping[str, s
         "WINNOW_RUN_WORKER": "false",
         **variables,
     }
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0"]
-    with (
-        log.open("w") as written,
-        subprocess.Popen(
-            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=written, text=True
-        ) as process,
-    ):
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            if not line.startswith("Winnow is ready"):
-                raise RuntimeError(f"The server did not start: {line}{log.read_text()}")
-            yield World(line.split()[-1].removesuffix("/graphql"), database_url, names, log)
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    with log.open("w") as written, winnow_serve(errors=written, **settings) as serving:
+        yield World(serving.url, database_url, names, log)
