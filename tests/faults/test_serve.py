@@ -173,13 +173,19 @@ def test_ctrl_c_in_the_terminal_stops_in_order(folder: Path):
         assert living(family) == []
 
 
+def stop_while_asked(running, client: socket.socket, path: str) -> tuple[str, int]:
+    """Send a request, and end the server before it is answered; return where it listened."""
+    host, port = running.ready().removeprefix("http://").rstrip("/").split(":")
+    client.connect((host, int(port)))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    time.sleep(0.2)
+    running.process.send_signal(signal.SIGTERM)
+    return host, int(port)
+
+
 def test_open_requests_are_finished(folder: Path):
     with serving(folder) as running, socket.socket() as client:
-        host, port = running.ready().removeprefix("http://").rstrip("/").split(":")
-        client.connect((host, int(port)))
-        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        time.sleep(0.2)
-        running.process.send_signal(signal.SIGTERM)
+        stop_while_asked(running, client, "/slow")
         client.settimeout(10)
         answer = b"".join(iter(lambda: client.recv(4096), b""))
         assert answer.endswith(b"finished")
@@ -187,12 +193,8 @@ def test_open_requests_are_finished(folder: Path):
 
 def test_while_open_requests_are_finished_nobody_waits_in_vain(folder: Path):
     with serving(folder) as running, socket.socket() as client:
-        host, port = running.ready().removeprefix("http://").rstrip("/").split(":")
-        client.connect((host, int(port)))
-        client.sendall(b"GET /slower HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        time.sleep(0.2)
-        running.process.send_signal(signal.SIGTERM)
-        until(lambda: _refuses(host, int(port)))
+        host, port = stop_while_asked(running, client, "/slower")
+        until(lambda: _refuses(host, port))
         assert select.select([client], [], [], 0)[0] == []  # it is not answered yet
         client.settimeout(20)
         answer = b"".join(iter(lambda: client.recv(4096), b""))

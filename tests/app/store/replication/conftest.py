@@ -47,11 +47,16 @@ class Servers:
     async def resume(self) -> None:
         await self.on_standby("SELECT pg_wal_replay_resume()")
 
-    async def caught_up(self) -> None:
-        """Wait until the standby has everything."""
-        position = await self.on_primary("SELECT pg_current_wal_flush_lsn()::text")
+    async def position(self) -> object:
+        """Return where the primary's log is."""
+        return await self.on_primary("SELECT pg_current_wal_flush_lsn()::text")
+
+    async def caught_up(self) -> object:
+        """Wait until the standby has everything; return where the primary's log was."""
+        position = await self.position()
         while not await self.on_standby("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", position):
             pass
+        return position
 
     def other_database(self, name: str) -> str:
         return urlunsplit(urlsplit(self.standby.url)._replace(path=f"/{name}"))
