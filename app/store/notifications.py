@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from app.runtime.broadcast import Change, Subscribers
-from app.store.database import Database
+from app.store.database import Database, unavailable
 
 CHANNEL = "winnow"
 TESTS = "tests"
@@ -52,13 +52,16 @@ class PostgresBroadcast:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> Self:
-        """Begin to listen; return once announcements of others arrive."""
-        listening = asyncio.Event()
+        """Begin to listen; return once announcements of others arrive. Raises DatabaseUnavailable where none can."""
+        listening = asyncio.get_running_loop().create_future()
         self._tasks = [
             asyncio.create_task(self._listen_for_ever(listening), name="listen"),
             asyncio.create_task(self._announce_for_ever(), name="announce"),
         ]
-        await listening.wait()
+        try:
+            await listening
+        except _FAILURES as error:
+            raise unavailable(error) from error
         return self
 
     async def publish(self, topic: str, ids: Iterable[str]) -> None:
@@ -108,26 +111,30 @@ class PostgresBroadcast:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, most)
 
-    async def _listen_for_ever(self, listening: asyncio.Event) -> None:
+    async def _listen_for_ever(self, listening: asyncio.Future[None]) -> None:
         wait, most = self._retry_seconds
         while True:
             try:
                 await self._listen_once(listening)
                 wait = self._retry_seconds[0]
             except Exception as error:  # noqa: BLE001  # whatever it is: who stops listening shows old states for ever
+                if not listening.done():
+                    listening.set_exception(error)
+                    return
                 log.warning("listening_failed", error=str(error), retry_in_seconds=wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, most)
 
-    async def _listen_once(self, listening: asyncio.Event) -> None:
+    async def _listen_once(self, listening: asyncio.Future[None]) -> None:
         ended = asyncio.Event()
         connection = await asyncpg.connect(self._database.url, server_settings={"application_name": "winnow listener"})
         try:
             connection.add_termination_listener(lambda _: ended.set())
             await connection.add_listener(CHANNEL, self._receive)
-            if listening.is_set():  # not the first time: something may have been missed
+            if listening.done():  # not the first time: something may have been missed
                 self._subscribers.deliver_reread()
-            listening.set()
+            else:
+                listening.set_result(None)
             await _until_lost(connection, ended)
         finally:
             connection.terminate()

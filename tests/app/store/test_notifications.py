@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 import structlog
 
+from app.errors import DatabaseUnavailable
 from app.runtime.broadcast import Change
 from app.store.database import Database
 from app.store.notifications import LARGEST_PAYLOAD, LONGEST_ID, PostgresBroadcast, payloads
@@ -120,3 +121,14 @@ def test_payloads_fit_and_lose_nothing():
     made = list(payloads({"tests": ids, "none": set()}))
     assert all(len(payload.encode()) <= LARGEST_PAYLOAD for payload in made)
     assert sum(payload.count('"') // 2 - 1 for payload in made) == len(ids)
+
+
+async def test_where_the_server_went_nothing_is_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch):
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise FileNotFoundError("no such socket")
+
+    monkeypatch.setattr(asyncpg, "connect", refused)
+    broadcast = PostgresBroadcast(database)
+    with pytest.raises(DatabaseUnavailable, match="no such socket"):
+        await asyncio.wait_for(broadcast.start(), 5)
+    await broadcast.close()
