@@ -18,7 +18,7 @@ MAX_PAGE = 100
 type Count = Callable[[Context, Sequence[Any]], Awaitable[Mapping[Any, int]]]
 
 
-class Listing[Row](Struct, frozen=True, kw_only=True):
+class Listing[Row](Struct, frozen=True, gc=False, kw_only=True):
     """A page of a list, and how to learn the whole list's length: `count` of many `of` at once."""
 
     page: Page[Row]

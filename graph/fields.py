@@ -3,8 +3,9 @@
 A type's class says what clients see; its instances are never made. The row behind an object is whatever a use case
 returned. A `reading` takes its value from that row. A `related` field is answered by a loader, an async function of the
 context and all rows of one place in the tree, which returns one value a row; its keyword-only parameters are the
-field's arguments. One named `wanted` is none of them: it gets what the operation selects below, so that a loader may
-leave out what nobody asks for. See `graph.trees` for when loaders run.
+field's arguments. Two are none of them: `wanted` gets what the operation selects below, so that a loader may leave out
+what nobody asks for, and `parts` what fields below would take along with the rows. See `graph.trees` for when loaders
+run.
 """
 
 import inspect
@@ -24,22 +25,34 @@ from app.auth.principals import Permission
 
 type Read = Callable[[Any], object]
 type Load = Callable[..., Awaitable[Sequence[object]]]
-type Along = Callable[[Any, Sequence[Any]], Sequence[object] | None]
-"""Returns what was read along with the rows, as their loader would without arguments; None where not all was."""
-
 type Refused = Callable[[Exception], object]
 
 type Wanted = frozenset[str]
 """Every field selected somewhere below a place, as `Type.field` in the schema's names.
-
-One that is selected without arguments is there as `Type.field()` too.
 """
+
+type Parts = tuple[Any, ...]
+"""What fields of the objects that a loader leads to would take along: see `Along`."""
 
 READ = "winnow-read"
 RELATION = "winnow-relation"
 WANTED = "wanted"
+PARTS = "parts"
 REMEMBERED = 1_000
 """Selections of which what they need is remembered: they are made with their operations, and come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """How a field is spared its loader: by what the rows' own loader has read along with them.
+
+    `part` says what that is, given the field's arguments as its loader gets them; None where they ask for something
+    that is not read so. `take`, of the context, the rows and the part, returns what the loader would; None where not
+    all rows came with it.
+    """
+
+    part: Callable[..., object | None]
+    take: Callable[[Any, Sequence[Any], Any], Sequence[object] | None]
 
 
 @dataclass(slots=True)
@@ -47,6 +60,7 @@ class Relation:
     """How a field is loaded, who may ask for it, and how many objects it may come to.
 
     `refused` makes an answer of an error that clients get as data (a mutation's payload); None leaves it an error.
+    `through` says that it is taken from the row, without waiting for anything.
     """
 
     permission: Permission | None
@@ -55,16 +69,16 @@ class Relation:
     refused: Refused | None = None
     current: bool = False
     along: Along | None = None
+    through: bool = False
 
     @property
     def arguments(self) -> list[StrawberryArgument]:
         """Return the field's arguments: the loader's keyword-only parameters."""
         return [] if self.load is None else _arguments(self.load)
 
-    @property
-    def looks_ahead(self) -> bool:
-        """Tell whether the loader is told what is selected below."""
-        return self.load is not None and WANTED in inspect.signature(self.load).parameters
+    def takes(self, parameter: str) -> bool:
+        """Tell whether the loader has a parameter of this name."""
+        return self.load is not None and parameter in inspect.signature(self.load).parameters
 
 
 class RelationField(StrawberryField):
@@ -95,7 +109,8 @@ def related(
     `size` is how many objects to reckon with where no argument `first` says so. `current` says of a query that its
     answer may not be old: no read replica is asked.
     """
-    relation = Relation(permission, size, None if through is None else _each(through), refused, current)
+    load = None if through is None else _each(through)
+    relation = Relation(permission, size, load, refused, current, through=through is not None)
     return RelationField(description=description, metadata={RELATION: relation})
 
 
@@ -153,7 +168,7 @@ def _for_root(answer: Callable[..., Awaitable[object]]) -> Load:
 def _arguments(load: Load) -> list[StrawberryArgument]:
     namespace = sys.modules[inspect.unwrap(load).__module__].__dict__
     parameters = inspect.signature(load).parameters.values()
-    named = [one for one in parameters if one.kind is one.KEYWORD_ONLY and one.name != WANTED]
+    named = [one for one in parameters if one.kind is one.KEYWORD_ONLY and one.name not in (WANTED, PARTS)]
     return [_argument(parameter, namespace) for parameter in named]
 
 

@@ -28,7 +28,7 @@ from graph.campaigns import mutations as campaign_mutations
 from graph.campaigns import queries as campaign_queries
 from graph.campaigns import subscriptions as campaign_subscriptions
 from graph.events import mutations as event_mutations
-from graph.fields import READ, RELATION, Read, Relation
+from graph.fields import PARTS, READ, RELATION, WANTED, Read, Relation
 from graph.jobs import mutations as job_mutations
 from graph.jobs import queries as job_queries
 from graph.jobs import subscriptions as job_subscriptions
@@ -116,7 +116,9 @@ class GraphSchema(strawberry.Schema):
             scalar_registry=self.schema_converter.scalar_registry,
             config=self.config,
         )
-        field.extensions[LOADED] = Loaded(relation, convert, below, names, relation.looks_ahead)
+        field.extensions[LOADED] = Loaded(
+            relation, convert, below, names, looks_ahead=relation.takes(WANTED), reads_along=relation.takes(PARTS)
+        )
         field.resolve = _answer if parent in self._roots() else _ready
 
     def _roots(self) -> tuple[GraphQLObjectType | None, ...]:

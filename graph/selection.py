@@ -1,6 +1,6 @@
 """What an operation asks of one field and of everything below it, found before anything is loaded."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -17,7 +17,7 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 
-from graph.fields import WANTED, Relation, Wanted
+from graph.fields import PARTS, WANTED, Parts, Relation, Wanted
 
 LOADED = "winnow-loaded"
 READER = "winnow-reader"
@@ -34,7 +34,7 @@ class Loaded:
 
     `below` is the type of the objects it leads to where that has loaded fields of its own; `convert` makes the loader's
     arguments of GraphQL's, whose Python names are in `names`; `looks_ahead` says whether it is told what is selected
-    below.
+    below, `reads_along` whether it is told what could be read along.
     """
 
     relation: Relation
@@ -42,16 +42,40 @@ class Loaded:
     below: GraphQLObjectType | None
     names: Mapping[str, str]
     looks_ahead: bool
+    reads_along: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A loaded field as asked for in one place: under which response name, with which arguments, and what below it."""
+    """A loaded field as asked for in one place: under which response name, with which arguments, and what below it.
+
+    `part` is what would spare it its loader, were it read along with the rows.
+    """
 
     key: str
     relation: Relation
     arguments: Mapping[str, object]
     below: Sequence["Asked"]
+    part: object | None
+
+
+def asked(loaded: Loaded, key: str, arguments: Mapping[str, object], below: Sequence[Asked]) -> Asked:
+    """Return what is asked of a field, whose loader is told what fields below would take along."""
+    relation = loaded.relation
+    ready = {**arguments, PARTS: _parts(below)} if loaded.reads_along else arguments
+    return Asked(key, relation, ready, below, None if relation.along is None else relation.along.part(**ready))
+
+
+def _parts(below: Sequence[Asked]) -> Parts:
+    return tuple(dict.fromkeys(_parts_below(below)))
+
+
+def _parts_below(below: Sequence[Asked]) -> Iterator[object]:
+    for one in below:
+        if one.part is not None:
+            yield one.part
+        elif one.relation.through:
+            yield from _parts_below(one.below)
 
 
 class Selected(NamedTuple):
@@ -104,7 +128,7 @@ class Selections:
         return get_argument_values(selected.field, first.node, self.values, first.fragment_variable_values)
 
     def wanted(self, selected: Selected) -> Wanted:
-        """Return every field that is selected somewhere below; one without arguments as `Type.field()` too."""
+        """Return every field that is selected somewhere below."""
         found: dict[tuple[object, ...], list[str]] = {}
         self._want(selected, found)
         return frozenset(name for names in found.values() for name in names)
@@ -115,7 +139,7 @@ class Selections:
         if nodes in found or not isinstance(parent, GraphQLObjectType):
             return
         below = self.below(parent, selected.details)
-        found[nodes] = [name for one in below for name in _names(parent, one)]
+        found[nodes] = [f"{parent.name}.{one.details[0].node.name.value}" for one in below]
         for one in below:
             self._want(one, found)
 
@@ -125,13 +149,6 @@ class Selections:
             for key, details in grouped.items()
         )
         return [Selected(key, field, details) for key, field, details in found if field is not None]
-
-
-def _names(parent: GraphQLObjectType, selected: Selected) -> Iterable[str]:
-    node = selected.details[0].node
-    yield f"{parent.name}.{node.name.value}"
-    if not node.arguments:
-        yield f"{parent.name}.{node.name.value}()"
 
 
 def details_of(fragments: Mapping[str, FragmentDefinitionNode]) -> dict[str, FragmentDetails]:
@@ -160,5 +177,4 @@ def _asked(selections: Selections, selected: Selected, loaded: Loaded, arguments
         _asked(selections, one, of_one, selections.arguments(one))
         for one, of_one in selections.loaded_below(loaded, selected.details)
     ]
-    ready = loader_arguments(selections, selected, loaded, arguments)
-    return Asked(selected.key, loaded.relation, ready, below)
+    return asked(loaded, selected.key, loader_arguments(selections, selected, loaded, arguments), below)

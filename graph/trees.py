@@ -91,7 +91,7 @@ def _took_along(context: Context, branches: Sequence[Branch], asked: Asked) -> b
 
 def _read_along(context: Context, rows: Sequence[object], asked: Asked) -> Sequence[object] | None:
     along = asked.relation.along
-    return None if along is None or asked.arguments else along(context, rows)
+    return None if along is None or asked.part is None else along.take(context, rows, asked.part)
 
 
 async def _load(context: Context, rows: Sequence[object], asked: Asked) -> Sequence[object]:

@@ -52,7 +52,7 @@ class Question:
     adjusted: bool = False
 
 
-class VariantTotals(Struct, frozen=True):
+class VariantTotals(Struct, frozen=True, gc=False):
     """What one variant's units did, in the metric's unit."""
 
     variant: VariantRow

@@ -11,7 +11,7 @@ from app.store.models.codes import MetricKind
 from engine.summaries import mean_and_deviation
 
 
-class TotalsAlone(Struct, frozen=True, kw_only=True):
+class TotalsAlone(Struct, frozen=True, gc=False, kw_only=True):
     """What `TestResults` has of these names, and nothing else of it."""
 
     as_of: datetime

@@ -48,7 +48,7 @@ class Dimension(StrEnum):
     DAY_OF_WEEK = "DAY_OF_WEEK"
 
 
-class Metrics(Struct, frozen=True, kw_only=True):
+class Metrics(Struct, frozen=True, gc=False, kw_only=True):
     """Measures and what is calculated from them; a rate is None where its denominator is 0.
 
     Money is exact and not rounded, in the campaign's currency.
@@ -114,7 +114,7 @@ class SegmentPerformance(Struct, frozen=True, kw_only=True):
     metrics: Metrics
 
 
-class TrendPoint(Struct, frozen=True, kw_only=True):
+class TrendPoint(Struct, frozen=True, gc=False, kw_only=True):
     """One interval of a trend.
 
     `starts_at` is the aligned start of the interval, even where the window begins within it and counts a part of it.
@@ -183,6 +183,11 @@ class CampaignMetrics:
         parts = await self._store.campaign_parts(campaign_ids, window, by=Breakdown(interval))
         as_of = self._clock.now()
         return {id_: trend(parts.get(id_, {}), interval, window=window, as_of=as_of) for id_ in campaign_ids}
+
+    def of_days(self, days: Sequence[Sequence[tuple[datetime, Measures]]]) -> list[list[TrendPoint]]:
+        """Return the trends of days that were read by somebody else just now."""
+        as_of = self._clock.now()
+        return [trend(dict[Part, Measures](own), Interval.DAY, window=EVERYTHING, as_of=as_of) for own in days]
 
     async def rois(self, campaign_ids: Sequence[int], window: Window = EVERYTHING) -> dict[int, Roi]:
         """Return each campaign's return on what was spent."""

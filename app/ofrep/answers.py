@@ -90,6 +90,7 @@ def _default(test: AssigningTest, why: NoVariant | None) -> bytes:
 
 
 def _evaluation(test: AssigningTest, variant: VariantRow, *, reason: str, metadata: dict[str, Any]) -> bytes:
-    value = variant.key if variant.payload is None else variant.payload
+    payload = variant.payload
+    value = variant.key if payload is None else payload
     key = test.definition.test.key
     return orjson.dumps({"key": key, "value": value, "reason": reason, "variant": variant.key, "metadata": metadata})

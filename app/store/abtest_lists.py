@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from app.store.abtest_parts import WHOLE, Parts
 from app.store.abtest_rows import (
@@ -14,10 +14,13 @@ from app.store.abtest_rows import (
     TestDefinition,
     allocation_row,
     analysis_row,
+    definition_array,
     definition_json,
     definition_of,
+    definitions_of,
 )
-from app.store.cursors import LARGEST_ID, Page, check_first, read_cursor
+from app.store.campaign_parts import CampaignPart
+from app.store.cursors import LARGEST_ID, Cursors, Page, check_first, read_cursor
 from app.store.database import Database, Record
 from app.store.listing import NEWEST, Conditions, Order, page_of, search_pattern
 from app.store.models.codes import TestStatus
@@ -180,6 +183,29 @@ def _of_campaigns(conditions: str, arguments: int, parts: Parts) -> str:
         f"FROM unnest(${ids}::bigint[]) AS c(of_campaign) CROSS JOIN LATERAL ("
         f"SELECT * FROM ab_test {conditions} AND campaign_id = c.of_campaign ORDER BY id DESC LIMIT ${most}) AS ab_test"
     )
+
+
+@lru_cache(1_000)
+def newest_tests(first: int, parts: Parts) -> CampaignPart[Page[TestDefinition]]:
+    """Return the part of a campaign that is a page of its newest tests, as `pages_of_campaigns` gives it."""
+    check_first(first)
+    tests = f"SELECT * FROM ab_test WHERE campaign_id = campaign.id ORDER BY id DESC LIMIT {first + 1:d}"
+    written = (
+        f"(SELECT coalesce(json_agg({definition_array(parts)} ORDER BY id DESC), '[]')::text FROM ({tests}) AS ab_test)"
+    )
+    return CampaignPart(written, partial(_newest_page, first))
+
+
+def _newest_page(first: int, written: str) -> Page[TestDefinition]:
+    found = definitions_of(written)
+    shown = tuple(found[:first])
+    return Page(
+        rows=shown, cursors=Cursors(NEWEST.name, shown, _place), has_next=len(found) > first, has_previous=False
+    )
+
+
+def _place(definition: TestDefinition) -> tuple[None, int]:
+    return None, definition.test.id
 
 
 def _before(after: str | None) -> int:

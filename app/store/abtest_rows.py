@@ -7,7 +7,7 @@ with their variants costs half of what rows of their columns do.
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, cast
 
 import msgspec
@@ -21,7 +21,7 @@ from app.store.models.codes import AllocationPolicy, EventType, MetricKind, Test
 _UNREAD = cast("Any", None)
 
 
-class VariantRow(Struct, frozen=True, array_like=True, dict=True):
+class VariantRow(Struct, frozen=True, gc=False, array_like=True):
     """One arm of a test."""
 
     id: int
@@ -34,14 +34,14 @@ class VariantRow(Struct, frozen=True, array_like=True, dict=True):
     written_payload: Raw
     """JSON, as the database writes it."""
 
-    @cached_property
+    @property
     def payload(self) -> orjson.Fragment | None:
         """What the application gets, to be passed on; None where the key says it all."""
         written = bytes(self.written_payload)
         return None if written == b"null" else orjson.Fragment(written)
 
 
-class MetricRow(Struct, frozen=True, array_like=True):
+class MetricRow(Struct, frozen=True, gc=False, array_like=True):
     """What a test is judged by; position 0 is the metric, the others are guardrails."""
 
     id: int
@@ -58,7 +58,7 @@ class MetricRow(Struct, frozen=True, array_like=True):
     stops: bool
 
 
-class AllocationRow(Struct, frozen=True, array_like=True):
+class AllocationRow(Struct, frozen=True, gc=False, array_like=True):
     """One policy version: probabilities in the variants' order."""
 
     id: int
@@ -72,7 +72,7 @@ class AllocationRow(Struct, frozen=True, array_like=True):
     created_at: datetime
 
 
-class OwnTotals(Struct, frozen=True, array_like=True):
+class OwnTotals(Struct, frozen=True, gc=False, array_like=True):
     """What one variant's units did by the test's own metric, over segments: counts, and sums in micros for money."""
 
     variant_id: int
@@ -85,7 +85,7 @@ class OwnTotals(Struct, frozen=True, array_like=True):
     denominator_sum: int
 
 
-class TestRow(Struct, frozen=True, array_like=True):
+class TestRow(Struct, frozen=True, gc=False, array_like=True):
     """A test as stored."""
 
     __test__ = False
@@ -124,7 +124,7 @@ class TestRow(Struct, frozen=True, array_like=True):
     guardrail_stops: Any = _UNREAD
 
 
-class TestDefinition(Struct, frozen=True, array_like=True):
+class TestDefinition(Struct, frozen=True, gc=False, array_like=True):
     """A test with all that decides about a unit: variants by position, metrics by position, newest allocation.
 
     `own_totals` are of the variants with exposures; None where they were not read.
@@ -200,6 +200,7 @@ class AnalysisRow(Struct, frozen=True, kw_only=True):
 _FIELDS = TestRow.__struct_fields__
 _DETAILS, _PLAN = _FIELDS.index("hypothesis"), _FIELDS.index("power")
 _DEFINITION = msgspec.json.Decoder(TestDefinition)
+_DEFINITIONS = msgspec.json.Decoder(list[TestDefinition])
 _TEST = msgspec.json.Decoder(TestRow)
 _POLICY_VERSION = msgspec.json.Decoder(AllocationRow)
 
@@ -236,9 +237,14 @@ _OWN_TOTALS = f"""
 """
 
 
-@cache
 def definition_json(parts: Parts = WHOLE) -> str:
-    """Return what PostgreSQL writes of each row of `ab_test`, for `definition_of`."""
+    """Return what PostgreSQL writes of each row of `ab_test`, as a text, for `definition_of`."""
+    return f"{definition_array(parts)}::text"
+
+
+@cache
+def definition_array(parts: Parts = WHOLE) -> str:
+    """Return what PostgreSQL writes of each row of `ab_test`, for `definition_of` and `definitions_of`."""
     width = len(_FIELDS) if Part.PLAN in parts else _PLAN if Part.DETAILS in parts else _DETAILS
     of_parts = (
         _VARIANTS if Part.VARIANTS in parts else "'[]'::json",
@@ -246,7 +252,12 @@ def definition_json(parts: Parts = WHOLE) -> str:
         _ALLOCATION if Part.ALLOCATION in parts else "NULL",
         *((_OWN_TOTALS,) if Part.OWN_TOTALS in parts else ()),
     )
-    return f"{_array((_array(_FIELDS[:width]), *of_parts))}::text"
+    return _array((_array(_FIELDS[:width]), *of_parts))
+
+
+def definitions_of(written: str) -> list[TestDefinition]:
+    """Return the tests of an array that PostgreSQL wrote."""
+    return _DEFINITIONS.decode(written)
 
 
 def definition_of(written: str) -> TestDefinition:

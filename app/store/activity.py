@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.store.campaigns import CAMPAIGN_COLUMNS, CampaignRow, campaign_row
+from app.store.campaigns import CAMPAIGN_JSON, CampaignRow, campaign_of
 from app.store.database import Database
 from app.store.models.codes import EventType
 from engine.learning.earnings import Earnings
@@ -56,7 +56,7 @@ class ActivityStore:
 
     async def active_campaigns(self, at: datetime) -> list[CampaignRow]:
         """Return campaigns that run at a time, whatever is left of their budget."""
-        return [campaign_row(row) for row in await self._database.fetch(ACTIVE_CAMPAIGNS, at)]
+        return [campaign_of(row[0]) for row in await self._database.fetch(ACTIVE_CAMPAIGNS, at)]
 
     async def tested(self, campaign_ids: Iterable[int]) -> set[int]:
         """Return those campaigns about which a test is drafted, runs or is paused."""
@@ -83,7 +83,7 @@ def _earned(*, campaign_id: int, channel: int, **sums: Any) -> Earned:
 
 
 ACTIVE_CAMPAIGNS = f"""
-SELECT {CAMPAIGN_COLUMNS} FROM campaign
+SELECT {CAMPAIGN_JSON} FROM campaign
 WHERE status = 'ACTIVE' AND (starts_at IS NULL OR starts_at <= $1) AND (ends_at IS NULL OR ends_at > $1) ORDER BY id
 """
 TESTED = "SELECT DISTINCT campaign_id FROM ab_test WHERE campaign_id = ANY ($1::bigint[]) AND status <> 'ENDED'"

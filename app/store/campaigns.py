@@ -1,19 +1,22 @@
 """Merchants, campaigns and users: rows by id or key, and keyset pages of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum, StrEnum, auto
-from functools import cache, lru_cache
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from app.store.cursors import LARGEST_ID, Page, askable, check_first, read_cursor
-from app.store.database import Database, Record
+from app.store.campaign_parts import MERCHANT_COLUMNS, NO_PARTS, CampaignPart, CampaignParts, MerchantRow
+from app.store.cursors import LARGEST_ID, Cursors, CursorValue, Page, askable, check_first, read_cursor
+from app.store.database import Database, Record, is_too_large
 from app.store.listing import NEWEST, Conditions, Order, page_of, search_pattern
-from app.store.measures import CALCULATED, Measures, sums_json
+from app.store.measures import CALCULATED
 from app.store.models.codes import CampaignStatus, Channel
 
 __all__ = [
@@ -29,33 +32,8 @@ __all__ = [
 ]
 
 
-class MerchantRow(Struct, frozen=True):
-    """A merchant."""
-
-    id: int
-    key: str
-    name: str
-    category: str
-    latitude: float | None
-    longitude: float | None
-    created_at: datetime
-
-
-class CampaignPart(Enum):
-    """What is read of campaigns beside their rows, in the same statement."""
-
-    MERCHANT = auto()
-    TOTALS = auto()
-    """What was counted of its events until now."""
-
-
-type CampaignParts = frozenset[CampaignPart]
-
-NO_PARTS: CampaignParts = frozenset()
-
-
-class CampaignRow(Struct, frozen=True, omit_defaults=True):
-    """A campaign; money has two decimals, in `currency`. `merchant` and `totals` are None where they were not read."""
+class CampaignRow(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A campaign; money has two decimals, in `currency`. `along` has the parts that were read, as they were written."""
 
     id: int
     key: str
@@ -71,8 +49,7 @@ class CampaignRow(Struct, frozen=True, omit_defaults=True):
     targeting: object | None
     created_at: datetime
     updated_at: datetime
-    merchant: MerchantRow | None = None
-    totals: Measures | None = None
+    along: Mapping[CampaignPart[Any], str] = {}
 
 
 class UserRow(Struct, frozen=True, kw_only=True):
@@ -114,10 +91,22 @@ class CampaignFilter:
 
 ALL_CAMPAIGNS = CampaignFilter()
 
-# A row's columns are its fields, in their order: rows are made of them as they come.
-MERCHANT_COLUMNS = ", ".join(MerchantRow.__struct_fields__)
-_CAMPAIGN_FIELDS = CampaignRow.__struct_fields__[:-2]
-CAMPAIGN_COLUMNS = ", ".join(_CAMPAIGN_FIELDS)
+_FIELDS = {name: type_ for name, type_ in get_type_hints(CampaignRow).items() if name != "along"}
+_CAMPAIGN: msgspec.json.Decoder[tuple[Any, ...]] = msgspec.json.Decoder(
+    tuple.__class_getitem__(tuple(_FIELDS.values()))
+)
+_WRITTEN = {
+    column: f"CASE {column} WHEN '-infinity' THEN '0001-01-01Z' WHEN 'infinity' THEN '9999-12-31 23:59:59.999999Z' "
+    f"ELSE {column} END"
+    for column in ("starts_at", "ends_at")
+}
+"""Columns that hold what clients sent: the driver stores the first and the last of all times as infinities."""
+
+CAMPAIGN_JSON = f"""
+json_build_array({", ".join(_WRITTEN.get(name, name) for name in _FIELDS)})::text
+"""
+"""What PostgreSQL writes of a row of `campaign`, for `campaign_of`."""
+
 USER_COLUMNS = (
     "id, external_id, nullif(segment, '') AS segment, timezone, attributes, latitude, longitude, created_at, updated_at"
 )
@@ -134,10 +123,14 @@ _ORDERS = {
 
 @lru_cache
 def _page(order: CampaignOrder, conditions: str, arguments: int, parts: CampaignParts) -> str:
-    """Return the statement of a page: written once, so that it is found at once when it is prepared."""
+    """Return the statement of a page: written once, so that it is found at once when it is prepared.
+
+    All rows come as one, of arrays: PostgreSQL sends rows in pieces of 8 kB, and each piece wakes who waits for them.
+    """
     by = _ORDERS[order]
+    columns = ", ".join(f"array_agg({one})" for one in ("order_value", CAMPAIGN_JSON, *(p.written for p in parts)))
     return (
-        f"SELECT {_columns(parts)}, order_value FROM ("
+        f"SELECT {columns} FROM ("
         f"SELECT *, {by.value} AS order_value FROM {_source(order)} {conditions} "
         f"ORDER BY {by.sql} LIMIT ${arguments + 1}) AS campaign"
     )
@@ -153,9 +146,9 @@ def _source(order: CampaignOrder) -> str:
     """
 
 
-@cache
+@lru_cache
 def _any_campaign(parts: CampaignParts) -> str:
-    return f"SELECT {_columns(parts)} FROM campaign"
+    return f"SELECT {', '.join([CAMPAIGN_JSON, *(part.written for part in parts)])} FROM campaign"
 
 
 class CampaignStore:
@@ -168,8 +161,12 @@ class CampaignStore:
         self, references: Sequence[int | str], *, parts: CampaignParts = NO_PARTS
     ) -> dict[int | str, CampaignRow]:
         """Return the campaigns that exist, by the id (int) or key (str) they were asked for."""
-        rows = await self._find(_any_campaign(parts), references, name="key")
-        return _by_reference([_with_parts(row) for row in rows], references, lambda row: row.key)
+
+        async def read(parts: CampaignParts) -> list[CampaignRow]:
+            rows = await self._find(_any_campaign(parts), references, name="key")
+            return [_with_parts(parts, *row) for row in rows]
+
+        return _by_reference(await _with_parts_or_without(read, parts), references, lambda row: row.key)
 
     async def merchants(self, references: Sequence[int | str]) -> dict[int | str, MerchantRow]:
         """Return the merchants that exist, by the id (int) or key (str) they were asked for."""
@@ -196,10 +193,13 @@ class CampaignStore:
         conditions = _conditions(where)
         if after is not None:
             by.follow(read_cursor(after, order=by.name, kind=by.kind), conditions)
-        rows = await self._database.fetch(
-            _page(order, str(conditions), len(conditions.arguments), parts), *conditions.arguments, first + 1
-        )
-        return page_of(rows, _with_parts, first=first, after=after, order=by.name)
+
+        async def read(parts: CampaignParts) -> Page[CampaignRow]:
+            statement = _page(order, str(conditions), len(conditions.arguments), parts)
+            (row,) = await self._database.fetch(statement, *conditions.arguments, first + 1)
+            return _page_of(row, parts, first=first, after=after, order=by.name)
+
+        return await _with_parts_or_without(read, parts)
 
     async def count_campaigns(self, where: CampaignFilter = ALL_CAMPAIGNS) -> int:
         """Return how many campaigns the filter lets through."""
@@ -217,7 +217,7 @@ class CampaignStore:
             SELECT page.*, NULL::text AS order_value
             FROM unnest($1::bigint[]) AS merchant(id)
             CROSS JOIN LATERAL (
-                SELECT {CAMPAIGN_COLUMNS} FROM campaign
+                SELECT id, merchant_id, {CAMPAIGN_JSON} AS written FROM campaign
                 WHERE merchant_id = merchant.id AND id < $2 ORDER BY id DESC LIMIT $3
             ) AS page
             """,
@@ -227,7 +227,7 @@ class CampaignStore:
         for row in found:
             rows[row["merchant_id"]].append(row)
         return {
-            id_: page_of(page, campaign_row, first=first, after=after, order=NEWEST.name) for id_, page in rows.items()
+            id_: page_of(page, _campaign_row, first=first, after=after, order=NEWEST.name) for id_, page in rows.items()
         }
 
     async def count_campaigns_by_merchant(self, merchant_ids: Sequence[int]) -> dict[int, int]:
@@ -276,51 +276,52 @@ def _by_id_or_name(select: str, name: str) -> str:
     return f"{select} WHERE id = ANY($1::bigint[]) OR {name} = ANY($2::text[])"
 
 
-_STATUSES = {status.value: status for status in CampaignStatus}
-_CHANNELS = {channel.value: channel for channel in Channel}
-
-
 def merchant_row(row: Record) -> MerchantRow:
     """Return a row that begins with MERCHANT_COLUMNS."""
     return MerchantRow(*row[: len(MerchantRow.__struct_fields__)])
 
 
-def campaign_row(row: Record, merchant: MerchantRow | None = None, totals: Measures | None = None) -> CampaignRow:
-    """Return a row that begins with CAMPAIGN_COLUMNS."""
-    id_, key, name, merchant_id, status, channels, *rest = row[: len(_CAMPAIGN_FIELDS)]
-    sent_over = tuple([_CHANNELS[one] for one in channels])
-    return CampaignRow(
-        id_, key, name, merchant_id, _STATUSES[status], sent_over, *rest, merchant=merchant, totals=totals
+def campaign_of(written: str) -> CampaignRow:
+    """Return the campaign that PostgreSQL wrote."""
+    return CampaignRow(*_CAMPAIGN.decode(written))
+
+
+def _campaign_row(row: Record) -> CampaignRow:
+    return campaign_of(row["written"])
+
+
+def _with_parts(parts: CampaignParts, written: str, *along: str) -> CampaignRow:
+    campaign = campaign_of(written)
+    return replace(campaign, along=dict(zip(parts, along, strict=True))) if parts else campaign
+
+
+def _page_of(row: Record, parts: CampaignParts, *, first: int, after: str | None, order: str) -> Page[CampaignRow]:
+    """Return the page of arrays, one of each column; they are None where there are no rows."""
+    order_values, *columns = (column or () for column in row)
+    rows = [_with_parts(parts, *values) for values in zip(*(column[:first] for column in columns), strict=True)]
+    places = list(zip(order_values[:first], (one.id for one in rows), strict=True))
+    return Page(
+        rows=tuple(rows),
+        cursors=Cursors(order, places, place=_place),
+        has_next=len(order_values) > first,
+        has_previous=after is not None,
     )
 
 
-def _columns(parts: CampaignParts) -> str:
-    """Return what is read of `campaign`, for `_with_parts`."""
-    merchant = _MERCHANT_JSON if CampaignPart.MERCHANT in parts else "NULL::text"
-    totals = _TOTALS_JSON if CampaignPart.TOTALS in parts else "NULL::text"
-    return f"{CAMPAIGN_COLUMNS}, {merchant}, {totals}"
+def _place(place: tuple[CursorValue, int]) -> tuple[CursorValue, int]:
+    return place
 
 
-def _with_parts(row: Record) -> CampaignRow:
-    merchant, totals = row[_OF_MERCHANT], row[_OF_TOTALS]
-    return campaign_row(
-        row,
-        None if merchant is None else _MERCHANT.decode(merchant),
-        None if totals is None else _TOTALS.decode(totals),
-    )
-
-
-class _WrittenMerchant(MerchantRow, frozen=True, array_like=True):
-    """A merchant as PostgreSQL writes it: an array of its fields."""
-
-
-_MERCHANT = msgspec.json.Decoder(_WrittenMerchant)
-_TOTALS = msgspec.json.Decoder(Measures)
-_OF_MERCHANT, _OF_TOTALS = len(_CAMPAIGN_FIELDS), len(_CAMPAIGN_FIELDS) + 1
-_MERCHANT_JSON = f"""
-(SELECT json_build_array({MERCHANT_COLUMNS})::text FROM merchant WHERE merchant.id = campaign.merchant_id)
-"""
-_TOTALS_JSON = f"(SELECT {sums_json()}::text FROM campaign_total WHERE campaign_id = campaign.id)"
+async def _with_parts_or_without[Found](
+    read: Callable[[CampaignParts], Awaitable[Found]], parts: CampaignParts
+) -> Found:
+    """Read campaigns with parts; without where one of these has no room in any number: its own field tells of that."""
+    try:
+        return await read(parts)
+    except Exception as error:
+        if not parts or not is_too_large(error):
+            raise
+        return await read(NO_PARTS)
 
 
 def user_row(row: Record) -> UserRow:

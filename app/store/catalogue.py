@@ -7,13 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.store.campaigns import (
-    CAMPAIGN_COLUMNS,
+    CAMPAIGN_JSON,
     MERCHANT_COLUMNS,
     USER_COLUMNS,
     CampaignRow,
     MerchantRow,
     UserRow,
-    campaign_row,
+    campaign_of,
     merchant_row,
     user_row,
 )
@@ -118,19 +118,19 @@ class CatalogueStore:
             INSERT INTO campaign (name, channels, offer_amount, budget, starts_at, ends_at, status, targeting,
                                   key, merchant_id, currency, created_at, updated_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
-            ON CONFLICT (key) DO NOTHING RETURNING {CAMPAIGN_COLUMNS}
+            ON CONFLICT (key) DO NOTHING RETURNING {CAMPAIGN_JSON}
             """,
             *(*_campaign_arguments(values), key, merchant_id, currency, at),
         )
-        return None if row is None else campaign_row(row)
+        return None if row is None else campaign_of(row[0])
 
     async def lock_campaign(self, connection: Connection, reference: int | str) -> CampaignRow | None:
         """Return a campaign by its id or key, and keep others from changing it until the transaction ends."""
         column = "id" if isinstance(reference, int) else "key"
         row = await connection.fetchrow(
-            f"SELECT {CAMPAIGN_COLUMNS} FROM campaign WHERE {column} = $1 FOR NO KEY UPDATE", reference
+            f"SELECT {CAMPAIGN_JSON} FROM campaign WHERE {column} = $1 FOR NO KEY UPDATE", reference
         )
-        return None if row is None else campaign_row(row)
+        return None if row is None else campaign_of(row[0])
 
     async def update_campaign(
         self, connection: Connection, campaign_id: int, *, values: CampaignValues, at: datetime
@@ -142,13 +142,13 @@ class CatalogueStore:
             SET name = $1, channels = $2, offer_amount = $3, budget = $4, starts_at = $5, ends_at = $6, status = $7,
                 targeting = $8, updated_at = $9
             WHERE id = $10
-            RETURNING {CAMPAIGN_COLUMNS}
+            RETURNING {CAMPAIGN_JSON}
             """,
             *(*_campaign_arguments(values), at, campaign_id),
         )
         if row is None:
             raise LookupError(campaign_id)
-        return campaign_row(row)
+        return campaign_of(row[0])
 
     async def insert_users(
         self, connection: Connection, users: Sequence[UserValues], *, at: datetime

@@ -2,10 +2,10 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, cast, overload
 
 import msgspec
 from msgspec import Struct
@@ -39,12 +39,22 @@ class Placed(Protocol):
         ...
 
 
-class Cursors(Sequence[str]):
-    """The cursors of a list's rows, written when they are looked at: few clients ask for any."""
+def _placed(row: Placed) -> tuple[CursorValue, int]:
+    return row["order_value"], row["id"]
 
-    def __init__(self, order: str, rows: Sequence[Placed]) -> None:
+
+class Cursors[Row](Sequence[str]):
+    """The cursors of a list's rows, written when they are looked at: few clients ask for any.
+
+    `place` returns what a row is ordered by, and its id.
+    """
+
+    def __init__(
+        self, order: str, rows: Sequence[Row], place: Callable[[Row], tuple[CursorValue, int]] = _placed
+    ) -> None:
         self._order = order
         self._rows = rows
+        self._place = place
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -53,21 +63,20 @@ class Cursors(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         """Return a row's cursor."""
         if isinstance(index, slice):
-            return Cursors(self._order, self._rows[index])
-        row = self._rows[index]
-        return str(Cursor(self._order, row["order_value"], row["id"]))
+            return Cursors(self._order, self._rows[index], self._place)
+        return str(Cursor(self._order, *self._place(self._rows[index])))
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cursors) and list(self) == list(other)
+        return isinstance(other, Cursors) and list(self) == list(cast("Cursors[Any]", other))
 
     def __hash__(self) -> int:
         return hash(tuple(self))
 
 
-class Page[Row](Struct, frozen=True, kw_only=True):
+class Page[Row](Struct, frozen=True, gc=False, kw_only=True):
     """A stretch of a list: its rows, an opaque cursor for each, and whether more lie on either side."""
 
     rows: tuple[Row, ...]

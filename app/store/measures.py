@@ -13,7 +13,7 @@ from msgspec import Struct
 from app.store.models.codes import EventType
 
 
-class Measures(Struct, frozen=True, array_like=True):
+class Measures(Struct, frozen=True, gc=False, array_like=True):
     """Counts of events and sums of money, in millionths. Adding them merges disjoint sets of events."""
 
     sent: int = 0

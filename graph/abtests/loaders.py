@@ -12,18 +12,20 @@ from app.abtests.crediting import Credit
 from app.abtests.results import TestResults, progress
 from app.abtests.totalling import TotalsAlone
 from app.errors import InvalidInput
-from app.store.abtest_lists import ALL_TESTS, TestFilter
+from app.store.abtest_lists import ALL_TESTS, TestFilter, newest_tests
 from app.store.abtest_rows import TestDefinition
+from app.store.campaign_parts import CampaignPart
 from app.store.campaigns import CampaignRow
 from app.store.cursors import Page
 from graph.abtests import rows, types
 from graph.abtests.inputs import TestFilterInput, test_filter
 from graph.abtests.parts import parts_of, totals_suffice
 from graph.campaigns.inputs import After, First
+from graph.campaigns.loaders import taken_along
 from graph.campaigns.types import Campaign
-from graph.connections import Listing, checked_first
+from graph.connections import MAX_PAGE, Listing, checked_first
 from graph.context import Context
-from graph.fields import Wanted, loads
+from graph.fields import Along, Wanted, loads
 
 MOST_POINTS = 1_000
 ORDINARY = Asked()
@@ -173,7 +175,21 @@ async def densities(
     return [_curve(one, points) for one in believed]
 
 
-@loads(Campaign, "tests")
+def _tests_part(
+    *, first: First = 20, after: After = None, where: Where = None, wanted: Wanted
+) -> CampaignPart[Page[TestDefinition]] | None:
+    ordinary = after is None and where is None and 1 <= first <= MAX_PAGE
+    return newest_tests(first, parts_of(wanted)) if ordinary else None
+
+
+def _tests_along(
+    _context: Context, campaigns: Sequence[CampaignRow], part: CampaignPart[Page[TestDefinition]]
+) -> list[Listing[TestDefinition]] | None:
+    pages = taken_along(campaigns, part)
+    return None if pages is None else [_tests(*pair, ALL_TESTS) for pair in zip(campaigns, pages, strict=True)]
+
+
+@loads(Campaign, "tests", along=Along(_tests_part, _tests_along))
 async def campaign_tests(
     context: Context,
     campaigns: Sequence[CampaignRow],
@@ -189,10 +205,11 @@ async def campaign_tests(
     pages = await context.services.test_lists.pages_of_campaigns(
         ids, checked_first(first), after, where=conditions, parts=parts_of(wanted)
     )
-    return [
-        Listing(page=pages[campaign.id], count=_count_tests, of=OfCampaign(campaign.id, conditions))
-        for campaign in campaigns
-    ]
+    return [_tests(campaign, pages[campaign.id], conditions) for campaign in campaigns]
+
+
+def _tests(campaign: CampaignRow, page: Page[TestDefinition], where: TestFilter) -> Listing[TestDefinition]:
+    return Listing(page=page, count=_count_tests, of=OfCampaign(campaign.id, where))
 
 
 def _curve(believed: rows.Believed, points: int) -> list[rows.Point]:

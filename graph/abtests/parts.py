@@ -44,7 +44,7 @@ def totals_suffice(wanted: Wanted) -> bool:
 
 def _below(wanted: Wanted, type_: str) -> list[str]:
     """Return the fields of a type, which is named with its dot, by name alone."""
-    return [one.removeprefix(type_) for one in wanted if one.startswith(type_) and not one.endswith("()")]
+    return [one.removeprefix(type_) for one in wanted if one.startswith(type_)]
 
 
 def _needed(wanted: Wanted) -> Mapping[str, Parts]:

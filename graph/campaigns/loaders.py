@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import datetime
 from typing import Annotated, Any
 
 import strawberry
@@ -11,12 +11,14 @@ from app.campaigns.cohorts import Cohort
 from app.campaigns.metrics import Dimension, Interval, Metrics, Roi, SegmentPerformance, TrendPoint, Window
 from app.campaigns.portfolio import MerchantPerformance, PortfolioSummary, Ranked
 from app.errors import InvalidInput
-from app.store.campaigns import CampaignPart, CampaignParts, CampaignRow, MerchantRow
+from app.store.campaign_parts import DAYS, MERCHANT, TOTALS, CampaignPart
+from app.store.campaigns import CampaignRow, MerchantRow
+from app.store.measures import Measures
 from graph.campaigns import types
 from graph.campaigns.inputs import After, First, InWindow, window_of
 from graph.connections import Listing, checked_first
 from graph.context import Context
-from graph.fields import REMEMBERED, Wanted, loads
+from graph.fields import Along, Parts, loads
 
 MAX_PERIODS = 366
 
@@ -39,37 +41,54 @@ class PortfolioIn:
     window: Window
 
 
-@lru_cache(REMEMBERED)
-def campaign_parts(wanted: Wanted) -> CampaignParts:
-    """Return what is to be read of campaigns at once, given what is selected of them and below."""
-    return frozenset(part for name, part in _PARTS.items() if name in wanted)
-
-
-_PARTS = {"Campaign.merchant": CampaignPart.MERCHANT, "Campaign.metrics()": CampaignPart.TOTALS}
-
-
 def ids(rows: Sequence[Any]) -> list[int]:
     """Return the rows' numbers, each once."""
     return list(dict.fromkeys(row.id for row in rows))
 
 
-def _merchants_along(_context: Context, campaigns: Sequence[CampaignRow]) -> list[MerchantRow] | None:
-    read = [campaign.merchant for campaign in campaigns if campaign.merchant is not None]
-    return read if len(read) == len(campaigns) else None
+def taken_along[Value](campaigns: Sequence[CampaignRow], part: CampaignPart[Value]) -> list[Value] | None:
+    """Return a part of campaigns that was read along with each of them; None where it was not."""
+    written = [campaign.along.get(part) for campaign in campaigns]
+    return None if None in written else [part.read(one) for one in written if one is not None]
 
 
-def _metrics_along(context: Context, campaigns: Sequence[CampaignRow]) -> list[Metrics] | None:
-    read = [campaign.totals for campaign in campaigns if campaign.totals is not None]
-    return context.services.metrics.of_totals(read) if len(read) == len(campaigns) else None
+def _merchant_along(
+    _context: Context, campaigns: Sequence[CampaignRow], part: CampaignPart[MerchantRow]
+) -> list[MerchantRow] | None:
+    return taken_along(campaigns, part)
 
 
-@loads(types.Campaign, "merchant", along=_merchants_along)
+def _metrics_along(
+    context: Context, campaigns: Sequence[CampaignRow], part: CampaignPart[Measures]
+) -> list[Metrics] | None:
+    totals = taken_along(campaigns, part)
+    return None if totals is None else context.services.metrics.of_totals(totals)
+
+
+def _trend_along(
+    context: Context, campaigns: Sequence[CampaignRow], part: CampaignPart[list[tuple[datetime, Measures]]]
+) -> list[list[TrendPoint]] | None:
+    days = taken_along(campaigns, part)
+    return None if days is None else context.services.metrics.of_days(days)
+
+
+def _totals_part(*, window: InWindow = None) -> CampaignPart[Measures] | None:
+    return TOTALS if window is None else None
+
+
+def _days_part(
+    *, interval: TrendInterval = Interval.DAY, window: InWindow = None
+) -> CampaignPart[list[tuple[datetime, Measures]]] | None:
+    return DAYS if window is None and interval is Interval.DAY else None
+
+
+@loads(types.Campaign, "merchant", along=Along(lambda: MERCHANT, _merchant_along))
 async def campaign_merchants(context: Context, campaigns: Sequence[CampaignRow]) -> list[MerchantRow]:
     """Load whose offers these are."""
     return await _merchants(context, [campaign.merchant_id for campaign in campaigns])
 
 
-@loads(types.Campaign, "metrics", along=_metrics_along)
+@loads(types.Campaign, "metrics", along=Along(_totals_part, _metrics_along))
 async def campaign_metrics(
     context: Context, campaigns: Sequence[CampaignRow], *, window: InWindow = None
 ) -> list[Metrics]:
@@ -87,7 +106,7 @@ async def campaign_segments(
     return [found[campaign.id] for campaign in campaigns]
 
 
-@loads(types.Campaign, "trend")
+@loads(types.Campaign, "trend", along=Along(_days_part, _trend_along))
 async def campaign_trends(
     context: Context,
     campaigns: Sequence[CampaignRow],
@@ -139,10 +158,10 @@ async def merchant_metrics(
 
 
 @loads(types.RankedCampaign, "campaign")
-async def ranked_campaigns(context: Context, places: Sequence[Ranked], *, wanted: Wanted) -> list[CampaignRow]:
+async def ranked_campaigns(context: Context, places: Sequence[Ranked], *, parts: Parts) -> list[CampaignRow]:
     """Load the campaigns of a ranking."""
     ids_ranked = [place.campaign_id for place in places]
-    found = await context.services.campaigns.campaigns(ids_ranked, parts=campaign_parts(wanted))
+    found = await context.services.campaigns.campaigns(ids_ranked, parts=parts)
     return [found[place.campaign_id] for place in places]
 
 

@@ -11,10 +11,10 @@ from app.errors import InvalidInput, NotFound
 from app.store.campaigns import ALL_CAMPAIGNS, CampaignFilter, CampaignOrder, CampaignRow, MerchantRow, UserRow
 from graph.campaigns import types
 from graph.campaigns.inputs import After, CampaignFilterInput, First, InWindow, filter_of, window_of
-from graph.campaigns.loaders import PortfolioIn, campaign_parts
+from graph.campaigns.loaders import PortfolioIn
 from graph.connections import Connection, Listing, checked_first
 from graph.context import Context
-from graph.fields import Wanted, answers, related
+from graph.fields import Parts, answers, related
 from graph.identifiers import Kind, decode
 
 Reference = Annotated[strawberry.ID, strawberry.argument(description="Its id or key.")]
@@ -60,10 +60,10 @@ class Query:
 
 
 @answers(Query, "campaign")
-async def campaign(context: Context, *, id: Reference, wanted: Wanted) -> CampaignRow:  # noqa: A002  # the contract's name
+async def campaign(context: Context, *, id: Reference, parts: Parts) -> CampaignRow:  # noqa: A002  # the contract's name
     """Find a campaign."""
     reference = decode(Kind.CAMPAIGN, id)
-    found = await context.services.campaigns.campaigns([reference], parts=campaign_parts(wanted))
+    found = await context.services.campaigns.campaigns([reference], parts=parts)
     return _found(found, (reference,), f"campaign {id!r}")
 
 
@@ -75,7 +75,7 @@ async def campaigns(
     after: After = None,
     where: Where = None,
     order: OrderBy = None,
-    wanted: Wanted,
+    parts: Parts,
 ) -> Listing[CampaignRow]:
     """List campaigns."""
     conditions = ALL_CAMPAIGNS if where is None else await _conditions(context, where)
@@ -84,7 +84,7 @@ async def campaigns(
         after,
         where=conditions,
         order=order or CampaignOrder.NEWEST,
-        parts=campaign_parts(wanted),
+        parts=parts,
     )
     return Listing(page=page, count=_count_campaigns, of=conditions)
 

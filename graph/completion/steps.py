@@ -8,7 +8,7 @@ from graphql import GraphQLList, ValueNode, VariableNode, Visitor, visit
 
 from graph.completion.variables import USUAL, Variables
 from graph.fields import WANTED
-from graph.selection import LOADED, Asked, Loaded, Selected, Selections, loader_arguments
+from graph.selection import LOADED, Asked, Loaded, Selected, Selections, asked, loader_arguments
 
 
 class Unusual(Exception):
@@ -49,10 +49,8 @@ class Step:
         """Return what is asked with these variables."""
         if not self.varies:
             return self.asked
-        asked = self.asked
-        arguments = self._arguments(variables) if self.own else asked.arguments
-        below = [one.bind(variables) for one in self.below]
-        return Asked(asked.key, asked.relation, arguments, below)
+        arguments = self._arguments(variables) if self.own else self.asked.arguments
+        return asked(self.loaded, self.asked.key, arguments, [one.bind(variables) for one in self.below])
 
     def _arguments(self, variables: Variables) -> dict[str, Any]:
         if self.template is not None:
@@ -72,7 +70,7 @@ def step(selections: Selections, selected: Selected, *, fresh: bool) -> Step:
     given = {one.name.value: one.value for one in selected.details[0].node.arguments or ()}
     own = fresh or any(_mentions_variables(one) for one in given.values())
     return Step(
-        asked=Asked(selected.key, loaded.relation, arguments, [one.asked for one in below]),
+        asked=asked(loaded, selected.key, arguments, [one.asked for one in below]),
         selected=selected,
         loaded=loaded,
         own=own,

@@ -230,3 +230,43 @@ async def test_pages_of_merchants(store: CampaignStore) -> None:
 def test_a_cursor_keeps_its_value_exactly(value, kind) -> None:
     cursor = Cursor("ANY", value, 7)
     assert read_cursor(str(cursor), order="ANY", kind=kind) == cursor
+
+
+# ---------------------------------------------------------------------------------------------- as PostgreSQL writes it
+
+TARGETING = {"kind": "all", 'é\\"': [1.5, 2**60, None, True, {"": "\u2028"}]}
+FIELDS = {
+    "starts_at": datetime(1, 1, 1, tzinfo=UTC),
+    "ends_at": datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    "created_at": datetime(2026, 3, 29, 1, 59, 59, 123_456, tzinfo=UTC),
+    "updated_at": datetime(2026, 3, 29, 1, 59, 59, 0, tzinfo=UTC),
+    "offer_amount": Decimal("9999999999.99"),
+    "budget": Decimal("0.10"),
+    "currency": "JPY",
+    "channels": [1, 2, 3],
+    "name": 'Brot & "Rye" \\ 50 %, 日本 \u2028',
+    "targeting": TARGETING,
+}
+
+
+async def test_a_campaign_is_read_as_it_was_stored(store: CampaignStore, clean_database: Database) -> None:
+    columns = ", ".join(f"{name} = ${number}" for number, name in enumerate(FIELDS, start=1))
+    await clean_database.execute(f"UPDATE campaign SET {columns} WHERE key = 'c5'", *FIELDS.values())
+    row = (await store.campaigns(["c5"]))["c5"]
+    for name, value in FIELDS.items():
+        found = getattr(row, name)
+        assert found == (tuple(map(Channel, value)) if name == "channels" else value), name
+        assert type(found) is (tuple if name == "channels" else type(value)), name
+    assert str(row.offer_amount) == "9999999999.99"
+    assert str(row.budget) == "0.10"
+    page = await store.campaign_page(100)
+    assert next(one for one in page.rows if one.key == "c5") == row
+    assert {one.key for one in page.rows} == {f"c{n}" for n in range(1, 24)}
+
+
+async def test_a_page_reads_one_row_more_than_it_shows(store: CampaignStore) -> None:
+    for first, more in ((0, True), (22, True), (23, False), (24, False)):
+        page = await store.campaign_page(first)
+        assert (len(page.rows), len(page.cursors), page.has_next) == (min(first, 23), min(first, 23), more)
+    nobody = await store.campaign_page(5, where=CampaignFilter(search="nobody has this name"))
+    assert (nobody.rows, list(nobody.cursors), nobody.has_next) == ((), [], False)
