@@ -26,6 +26,7 @@ from app.store.abtest_rows import TestDefinition, TestRow
 from app.store.abtests import TestStore
 from app.store.campaigns import CampaignStore
 from app.store.database import Connection, Database
+from app.store.events import EARLIEST_EVENT
 from app.store.models.codes import AllocationPolicy, TestStatus
 from app.store.notifications import TEST_TOTALS, TESTS
 
@@ -248,6 +249,9 @@ def _demand(test: TestRow, *statuses: TestStatus, done: str) -> None:
 def _check_start(test: TestRow, at: datetime | None, now: datetime) -> None:
     if at is not None and test.started_at is not None:
         raise DomainErrors([InvalidInput("This test has started before: leave `at` out to go on.", path=("at",))])
+    if at is not None and at < EARLIEST_EVENT:
+        message = f"`at` is before the year {EARLIEST_EVENT.year}, when no event can have been: correct it."
+        raise DomainErrors([InvalidInput(message, path=("at",))])
     if at is not None and at > now:
         raise DomainErrors([InvalidInput("`at` lies in the future: start the test when it is time.", path=("at",))])
 

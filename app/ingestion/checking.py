@@ -1,7 +1,7 @@
 """What an event must hold beside its shape: times, amounts and texts that can be stored exactly."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +9,8 @@ import orjson
 
 from app.ingestion.batches import IncomingEvent
 from app.ingestion.rejections import DropReason, Rejection
+from app.store.events import EARLIEST_EVENT
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(hours=24)
 """How far a sender's clock may be ahead."""
 
@@ -36,7 +36,7 @@ class Refusal(Exception):  # never leaves this package
 def check(event: IncomingEvent, *, latest: datetime) -> Rejection | None:
     """Return why an event cannot be stored, if so; `latest` is the greatest time it may have."""
     # In the order of how often: nearly every event ends after these two lines.
-    if EARLIEST <= event.occurred_at <= latest and event.type != "EXPOSED" and _is_plain(event):
+    if EARLIEST_EVENT <= event.occurred_at <= latest and event.type != "EXPOSED" and _is_plain(event):
         return None
     try:
         _check_time(event.occurred_at, latest)
@@ -84,7 +84,7 @@ def _is_plain(event: IncomingEvent) -> bool:
 
 
 def _check_time(at: datetime, latest: datetime) -> None:
-    if at < EARLIEST:
+    if at < EARLIEST_EVENT:
         raise Refusal(DropReason.BAD_TIME, "The time is before the year 2000: correct the clock.", field="occurredAt")
     if at > latest:
         message = "The time is more than 24 hours ahead: correct the sender's clock, or its offset from UTC."

@@ -95,16 +95,7 @@ _FIELDS = {name: type_ for name, type_ in get_type_hints(CampaignRow).items() if
 _CAMPAIGN: msgspec.json.Decoder[tuple[Any, ...]] = msgspec.json.Decoder(
     tuple.__class_getitem__(tuple(_FIELDS.values()))
 )
-_WRITTEN = {
-    column: f"CASE {column} WHEN '-infinity' THEN '0001-01-01Z' WHEN 'infinity' THEN '9999-12-31 23:59:59.999999Z' "
-    f"ELSE {column} END"
-    for column in ("starts_at", "ends_at")
-}
-"""Columns that hold what clients sent: the driver stores the first and the last of all times as infinities."""
-
-CAMPAIGN_JSON = f"""
-json_build_array({", ".join(_WRITTEN.get(name, name) for name in _FIELDS)})::text
-"""
+CAMPAIGN_JSON = f"json_build_array({', '.join(_FIELDS)})::text"
 """What PostgreSQL writes of a row of `campaign`, for `campaign_of`."""
 
 USER_COLUMNS = (

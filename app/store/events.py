@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import cast
 
@@ -16,6 +16,9 @@ from app.store.totals import EVENT_COLUMNS, EventRecord, Groups, add_to_totals
 
 type EventDraft = tuple[object, ...]
 """One row of `event` without its segment, which is read in the transaction that stores it."""
+
+EARLIEST_EVENT = datetime(2000, 1, 1, tzinfo=UTC)
+"""Whatever is said to be older has a wrong clock."""
 
 CAMPAIGNS = """
     SELECT id, key, merchant_id, (offer_amount * 1000000)::bigint AS offer_micros

@@ -1,7 +1,7 @@
 """A test's life on a real database: every step guarded, audited, and without a trace where it is refused."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -219,13 +219,17 @@ async def test_the_start_is_noted_once_and_kept_over_a_pause(process, by, clock)
     assert again.allocation.policy_version == 1
 
 
-async def test_start_in_the_future_or_twice_is_refused(process, by, stored, clock) -> None:
+async def test_start_in_the_future_before_all_events_or_twice_is_refused(process, by, stored, clock) -> None:
     test_id = (await process.create()).test.id
     before = await stored()
-    later = clock.now() + timedelta(seconds=1)
-    assert await refused(process.lifecycle.start(test_id, at=later, principal=by)) == [
-        (ErrorCode.INVALID_INPUT, ("at",))
-    ]
+    for at in (
+        clock.now() + timedelta(seconds=1),
+        datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(1, 1, 1, tzinfo=UTC),
+    ):
+        assert await refused(process.lifecycle.start(test_id, at=at, principal=by)) == [
+            (ErrorCode.INVALID_INPUT, ("at",))
+        ]
     assert await stored() == before
     await process.lifecycle.start(test_id, principal=by)
     await process.lifecycle.pause(test_id, principal=by)

@@ -236,8 +236,8 @@ def test_a_cursor_keeps_its_value_exactly(value, kind) -> None:
 
 TARGETING = {"kind": "all", 'é\\"': [1.5, 2**60, None, True, {"": "\u2028"}]}
 FIELDS = {
-    "starts_at": datetime(1, 1, 1, tzinfo=UTC),
-    "ends_at": datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    "starts_at": datetime(1970, 1, 1, tzinfo=UTC),
+    "ends_at": datetime(9998, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
     "created_at": datetime(2026, 3, 29, 1, 59, 59, 123_456, tzinfo=UTC),
     "updated_at": datetime(2026, 3, 29, 1, 59, 59, 0, tzinfo=UTC),
     "offer_amount": Decimal("9999999999.99"),
