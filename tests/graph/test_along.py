@@ -166,3 +166,17 @@ async def test_a_sum_without_room_is_an_error_of_its_own_field(ask, shop, clean_
         answer: dict[str, Any] = await ask(f"{{ {asked} }}")
         assert {error["extensions"]["code"] for error in answer["errors"]} == {"INVALID_INPUT"}
         assert all(error["path"][:2] == path and "trend" in error["path"] for error in answer["errors"])
+
+
+@pytest.mark.parametrize("given", ["null", "$nothing"])
+async def test_null_is_as_if_it_were_left_out(ask, shop, given: str) -> None:
+    declared = "query ($nothing: Int)" if given == "$nothing" else "query"
+    answer = await ask(
+        f"""{declared} {{ campaign(id: "c1-1") {{
+            tests(first: {given}, after: null, filter: null) {{ nodes {{ key }} }} trend(window: null) {{ startsAt }}
+        }} }}""",
+        nothing=None,
+    )
+    assert "errors" not in answer
+    assert len(answer["data"]["campaign"]["tests"]["nodes"]) == TESTS
+    assert len(answer["data"]["campaign"]["trend"]) == 4
