@@ -1,6 +1,6 @@
 """Made-up rows for any schema of ours, some of them flawed: errors, nulls where none may be, values of other kinds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Any
 from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLSchema, Undefined
 
 from app.errors import DomainErrors, InvalidInput, NotFound
+from graph.fields import Along
 from graph.identifiers import Identified
 from graph.scalars import Amount
 from graph.schema import GraphSchema, _reader
@@ -93,15 +94,15 @@ class Maker:
 
     def __init__(self, seed: int, flaws: float, *, kind: str = "") -> None:
         """Flaw a share of the values, of all types or of one kind."""
-        self._seed = seed
-        self._flaws = flaws
+        self.seed = seed
+        self.flaws = flaws
         self._kind = kind
 
     def value(self, type_: Any, place: str) -> Any:
         """Return what a field of this type may hold."""
-        random = Random(f"{self._seed}/{place}")
+        random = Random(f"{self.seed}/{place}")
         inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-        if random.random() < self._flaws and self._kind in {"", kind_of(inner)}:
+        if random.random() < self.flaws and self._kind in {"", kind_of(inner)}:
             own = OWN_FAULTS.get(kind_of(inner))
             return random.choice(own) if own and random.random() < 0.7 else random.choice(FAULTS)()
         if inner is type_ and random.random() < 0.2:
@@ -124,11 +125,11 @@ class Maker:
 
     def read(self, field: Any, place: str) -> Any:
         reader = field.extensions[READER]
-        random = Random(f"{self._seed}/{place}")
+        random = Random(f"{self.seed}/{place}")
         if isinstance(reader, Identified):
             return random.choice((7, 8, 10**12))
         if isinstance(reader, Amount):
-            return random.choice(MICROS) if random.random() >= self._flaws else random.choice((None, "x", 1.5, []))
+            return random.choice(MICROS) if random.random() >= self.flaws else random.choice((None, "x", 1.5, []))
         return self.value(field.type, place)
 
 
@@ -167,7 +168,9 @@ def serve(schema: GraphSchema, maker: Callable[[], Maker]) -> None:
 def _serve_field(core: GraphQLSchema, type_: GraphQLObjectType, name: str, field: Any, maker: Any) -> None:
     if LOADED in field.extensions:
         loaded = field.extensions[LOADED]
-        relation = replace(loaded.relation, load=_loader(f"{type_.name}.{name}", field, maker), refused=None)
+        place = f"{type_.name}.{name}"
+        along = None if loaded.relation.along is None else _along(place, field, maker)
+        relation = replace(loaded.relation, load=_loader(place, field, maker), refused=None, along=along)
         field.extensions[LOADED] = replace(loaded, relation=relation)
     elif READER in field.extensions and path_of(name, field).startswith("read_"):
         read = field.extensions[READER] = _made(path_of(name, field))
@@ -179,10 +182,33 @@ def _made(path: str) -> Callable[[Any], Any]:
     return lambda row: getattr(row, path)
 
 
+def _about(name: str, arguments: Mapping[str, Any]) -> str:
+    asked = sorted((key, sorted(value) if key == "wanted" else value) for key, value in arguments.items())
+    return f"{name}({[one for one in asked if one[0] != 'parts']!r})"
+
+
+def _along(name: str, field: Any, maker: Callable[[], Maker]) -> Along:
+    """Let two in three fields be read along, and of these one in three not be there after all, or fail."""
+
+    def part(**arguments: Any) -> str | None:
+        about = _about(name, arguments)
+        return about if Random(about).random() < 0.67 else None
+
+    def take(_context: object, rows: Sequence[Any], part: str) -> Sequence[Any] | None:
+        made = maker()
+        chance = Random(f"{made.seed} {part}").random()
+        if chance < made.flaws / 3:
+            raise Speaking("Taken wrongly: look elsewhere.")
+        if chance > 0.67:
+            return None
+        return [made.value(field.type, f"{getattr(row, 'place', '')}>{part}") for row in rows]
+
+    return Along(part, take)
+
+
 def _loader(name: str, field: Any, maker: Callable[[], Maker]) -> Any:
     async def load(_context: object, rows: Sequence[Any], **arguments: Any) -> Sequence[Any]:
-        asked = sorted((key, sorted(value) if key == "wanted" else value) for key, value in arguments.items())
-        made, about = maker(), f"{name}({asked!r})"
+        made, about = maker(), _about(name, arguments)
         whole = made.value(field.type, f"whole {about}")
         if isinstance(whole, Exception):
             raise whole
