@@ -40,8 +40,10 @@ LARGEST_LOG_VARIANCE = 25.0
 LEAST_BUYERS = 10
 """Converted units a variant needs before the model is tried."""
 
+SHARE_OF_BOUND = 1e-3
+"""Of the mean: where more comes from the upper half of the prior's range, the bound decides."""
+
 _NATS = 30.0
-_SHARE_OF_BOUND = 1e-3  # of the mean: more than this from the upper half of the prior's range, and the bound decides
 _NEGLIGIBLE = 200.0  # a factor so many times narrower than the other is taken for its mean
 
 
@@ -195,7 +197,7 @@ def _check_bound(variant: int, variances: FloatArray, shares: FloatArray, count:
     """Raise NotEnoughData where E[exp(mu + sigma**2 / 2)] owes much to variances near the prior's bound."""
     growth = np.minimum(variances, LARGEST_LOG_VARIANCE) * (0.5 + 0.5 / count)
     parts = shares * np.exp(growth - growth.max())
-    if not parts.any() or parts[variances > 0.5 * LARGEST_LOG_VARIANCE].sum() > _SHARE_OF_BOUND * parts.sum():
+    if not parts.any() or parts[variances > 0.5 * LARGEST_LOG_VARIANCE].sum() > SHARE_OF_BOUND * parts.sum():
         raise NotEnoughData(
             f"Variant {variant} has {count} buyers of too different amounts, and the mean would rest on the prior: "
             "wait for more buyers, or winsorise and compare means."

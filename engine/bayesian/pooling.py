@@ -26,12 +26,19 @@ from numpy.typing import ArrayLike
 from engine.arrays import FloatArray, NumberArray
 from engine.bayesian.checks import check_question
 from engine.bayesian.draws import drawn_posteriors
+from engine.bayesian.hurdle import LARGEST_LOG_VARIANCE, LEAST_BUYERS, SHARE_OF_BOUND
 from engine.bayesian.results import BayesianResult, VariantPosterior
 from engine.bayesian.sampling import DataTree, Diagnostics, PymcModel, Sampler, compiled, fitted
 from engine.errors import InvalidInput, NotEnoughData
 
 LOG_SPREAD = 0.5
 """Of the log-normal priors of the standard deviations, on the log scale."""
+
+DEVIATIONS_SPREAD = 0.1
+"""How much the cells' standard deviations of log amounts vary, on the log scale: a tenth, as their means do. A mean is
+exp(sigma**2 / 2) times the median: with 0.3, that of a cell with few buyers rested on the widest of the draws, and the
+mean of four segments with a deviation of 1.5 came out as 9.7 or 6.8 by the seed, where it is 6.1.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,11 +184,13 @@ class PooledModel:
         Raises
         ------
         InvalidInput, NotEnoughData, NotConverged
-            as for conversion
+            as for conversion; and NotEnoughData below 10 buyers in all cells together, and where they are so few, of so
+            different amounts, that a mean rests on the tail of the spread's prior
         """
         self._check_kind("hierarchical-hurdle")
         counts, units = self._cells("converted", converted), self._cells("exposed", exposed)
         _check_counts(counts, units)
+        _check_buyers(counts)
         means, variances = self._cells("log_means", log_means), self._cells("log_variances", log_variances)
         data = {
             "converted": counts,
@@ -223,6 +232,8 @@ class PooledModel:
         tree, diagnostics = fitted(
             self.sampler, data, quantities=list(self.quantities), draws=draws, chains=chains, rng=rng
         )
+        if "log_deviation" in self.quantities:
+            _check_tail(tree)
         cells = np.asarray(tree["posterior"]["value"].values, dtype=np.float64)
         cells = cells.reshape(-1, self.variants, self.segments)
         shares = np.asarray(data["exposed"], dtype=np.float64).sum(axis=0)
@@ -309,6 +320,28 @@ def _check_counts(converted: FloatArray, exposed: FloatArray) -> None:
         raise NotEnoughData("A variant has no exposed units: wait for the first exposure.")
 
 
+def _check_buyers(converted: FloatArray) -> None:
+    buyers = int(converted.sum())
+    if buyers < LEAST_BUYERS:
+        raise NotEnoughData(
+            f"There are {buyers} buyers in all, and at least {LEAST_BUYERS} are needed: wait for more, or compare "
+            "conversion instead."
+        )
+
+
+def _check_tail(draws: DataTree) -> None:
+    """Raise NotEnoughData where a cell's mean owes much to draws of a variance that hurdle.py takes for the prior's."""
+    values = np.asarray(draws["posterior"]["value"].values, dtype=np.float64)
+    variances = np.exp(2.0 * np.asarray(draws["posterior"]["log_deviation"].values, dtype=np.float64))
+    tails = np.where(variances > 0.5 * LARGEST_LOG_VARIANCE, values, 0.0)
+    whole = values.sum(axis=(0, 1))
+    if not (np.isfinite(whole) & (tails.sum(axis=(0, 1)) <= SHARE_OF_BOUND * whole)).all():
+        raise NotEnoughData(
+            "There are too few buyers, of too different amounts, and the mean would rest on the prior: wait for more "
+            "buyers, or compare conversion instead."
+        )
+
+
 def _coordinates(variants: int, segments: int) -> dict[str, list[int]]:
     return {"variant": list(range(variants)), "segment": list(range(segments))}
 
@@ -343,7 +376,7 @@ def _binomial(pymc: Any, logit: PymcModel, variants: int, segments: int) -> Pymc
 
 def _log_deviations(pymc: Any) -> PymcModel:
     base = pymc.Normal("log_deviation_base", 0.0, 1.0)
-    return pymc.Normal("log_deviation", base, 0.3, dims=("variant", "segment"))
+    return pymc.Normal("log_deviation", base, DEVIATIONS_SPREAD, dims=("variant", "segment"))
 
 
 def _log_normal(

@@ -124,3 +124,14 @@ def test_a_cell_without_buyers_is_no_obstacle_to_revenue(revenue: PooledModel) -
     assert np.isfinite(fit.overall.variants[1].mean.high)
     with pytest.raises(InvalidInput, match="compile the one that fits"):
         revenue.fit_proportions([1, 2], [9, 9], rng=np.random.default_rng(9))
+
+
+@pytest.mark.parametrize(("buyers", "said"), [([0, 0], "0 buyers"), ([4, 5], "9 buyers")])
+def test_revenue_of_few_buyers_is_refused(revenue: PooledModel, buyers: list[int], said: str) -> None:
+    with pytest.raises(NotEnoughData, match=f"There are {said} in all, and at least 10 are needed"):
+        revenue.fit_revenue([3.0, 3.0], [1.0, 1.0], buyers, [40, 40], rng=np.random.default_rng(10))
+
+
+def test_a_mean_that_rests_on_the_tail_of_the_prior_is_refused(revenue: PooledModel) -> None:
+    with pytest.raises(NotEnoughData, match="the mean would rest on the prior"):
+        revenue.fit_revenue([3.0, 3.0], [9.0, 9.0], [5, 6], [40, 40], rng=np.random.default_rng(11))
