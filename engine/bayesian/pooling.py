@@ -35,9 +35,11 @@ LOG_SPREAD = 0.5
 """Of the log-normal priors of the standard deviations, on the log scale."""
 
 DEVIATIONS_SPREAD = 0.1
-"""How much the cells' standard deviations of log amounts vary, on the log scale: a tenth, as their means do. A mean is
-exp(sigma**2 / 2) times the median: with 0.3, that of a cell with few buyers rested on the widest of the draws, and the
-mean of four segments with a deviation of 1.5 came out as 9.7 or 6.8 by the seed, where it is 6.1.
+"""Prior median of how much the cells' standard deviations of log amounts vary, on the log scale.
+
+A mean is exp(sigma**2 / 2) times the median. Fixed at 0.3, that of a cell with few buyers rested on the widest of the
+draws: the mean of four segments with a deviation of 1.5 came out as 9.7 or 6.8 by the seed, where it is 6.1. Fixed at
+0.1, intervals at 95 % held 84 % of worlds where it was 0.3; learnt, 97 % of the same.
 """
 
 
@@ -184,8 +186,8 @@ class PooledModel:
         Raises
         ------
         InvalidInput, NotEnoughData, NotConverged
-            as for conversion; and NotEnoughData below 10 buyers in all cells together, and where they are so few, of so
-            different amounts, that a mean rests on the tail of the spread's prior
+            as for conversion; and NotEnoughData where a variant has fewer than 10 buyers, or so few of so different
+            amounts that its mean rests on the tail of the spread's prior
         """
         self._check_kind("hierarchical-hurdle")
         counts, units = self._cells("converted", converted), self._cells("exposed", exposed)
@@ -232,14 +234,14 @@ class PooledModel:
         tree, diagnostics = fitted(
             self.sampler, data, quantities=list(self.quantities), draws=draws, chains=chains, rng=rng
         )
-        if "log_deviation" in self.quantities:
-            _check_tail(tree)
         cells = np.asarray(tree["posterior"]["value"].values, dtype=np.float64)
         cells = cells.reshape(-1, self.variants, self.segments)
-        shares = np.asarray(data["exposed"], dtype=np.float64).sum(axis=0)
-        overall = drawn_posteriors(
-            cells @ (shares / shares.sum()), control=control, level=level, higher_is_better=higher_is_better
-        )
+        units = np.asarray(data["exposed"], dtype=np.float64).sum(axis=0)
+        shares = units / units.sum()
+        if "log_deviation_cell" in self.quantities:
+            deviations = np.asarray(tree["posterior"]["log_deviation_cell"].values, dtype=np.float64)
+            _check_tail(cells, deviations, shares)
+        overall = drawn_posteriors(cells @ shares, control=control, level=level, higher_is_better=higher_is_better)
         segments = tuple(
             drawn_posteriors(cells[:, :, s], control=control, level=level, higher_is_better=higher_is_better)
             for s in range(self.segments)
@@ -296,11 +298,12 @@ def compile_revenue(*, variants: int, segments: int = 1) -> PooledModel:
         rate = pymc.math.sigmoid(logit)
         count = _binomial(pymc, logit, variants, segments)
         amount = _pooled_cells(pymc, "log_amount", variants, segments)
-        log_deviation = _log_deviations(pymc)
+        log_deviation = _log_deviations(pymc, variants, segments)
         _log_normal(pymc, count, amount, log_deviation, variants, segments)
         mean = rate * pymc.math.exp(amount + 0.5 * pymc.math.exp(2.0 * log_deviation))
         pymc.Deterministic("value", mean, dims=("variant", "segment"))
-    quantities = ("value", "log_deviation", *_names("logit", segments), *_names("log_amount", segments))
+    deviations = ("log_deviation_cell", "log_deviation_spread")
+    quantities = ("value", *deviations, *_names("logit", segments), *_names("log_amount", segments))
     return PooledModel(
         name="hierarchical-hurdle", variants=variants, segments=segments, sampler=compiled(model), quantities=quantities
     )
@@ -321,21 +324,20 @@ def _check_counts(converted: FloatArray, exposed: FloatArray) -> None:
 
 
 def _check_buyers(converted: FloatArray) -> None:
-    buyers = int(converted.sum())
-    if buyers < LEAST_BUYERS:
-        raise NotEnoughData(
-            f"There are {buyers} buyers in all, and at least {LEAST_BUYERS} are needed: wait for more, or compare "
-            "conversion instead."
-        )
+    for variant, buyers in enumerate(converted.sum(axis=1)):
+        if buyers < LEAST_BUYERS:
+            raise NotEnoughData(
+                f"Variant {variant} has {buyers:.0f} buyers and at least {LEAST_BUYERS} are needed: wait for more, or "
+                "compare conversion instead."
+            )
 
 
-def _check_tail(draws: DataTree) -> None:
-    """Raise NotEnoughData where a cell's mean owes much to draws of a variance that hurdle.py takes for the prior's."""
-    values = np.asarray(draws["posterior"]["value"].values, dtype=np.float64)
-    variances = np.exp(2.0 * np.asarray(draws["posterior"]["log_deviation"].values, dtype=np.float64))
-    tails = np.where(variances > 0.5 * LARGEST_LOG_VARIANCE, values, 0.0)
-    whole = values.sum(axis=(0, 1))
-    if not (np.isfinite(whole) & (tails.sum(axis=(0, 1)) <= SHARE_OF_BOUND * whole)).all():
+def _check_tail(values: FloatArray, log_deviations: FloatArray, shares: FloatArray) -> None:
+    """Raise NotEnoughData where a variant's mean owes much to variances that hurdle.py takes for the prior's."""
+    variances = np.exp(2.0 * log_deviations.reshape(values.shape))
+    whole = (values @ shares).sum(axis=0)
+    tail = (np.where(variances > 0.5 * LARGEST_LOG_VARIANCE, values, 0.0) @ shares).sum(axis=0)
+    if not (np.isfinite(whole) & (tail <= SHARE_OF_BOUND * whole)).all():
         raise NotEnoughData(
             "There are too few buyers, of too different amounts, and the mean would rest on the prior: wait for more "
             "buyers, or compare conversion instead."
@@ -374,9 +376,12 @@ def _binomial(pymc: Any, logit: PymcModel, variants: int, segments: int) -> Pymc
     return counts
 
 
-def _log_deviations(pymc: Any) -> PymcModel:
-    base = pymc.Normal("log_deviation_base", 0.0, 1.0)
-    return pymc.Normal("log_deviation", base, DEVIATIONS_SPREAD, dims=("variant", "segment"))
+def _log_deviations(pymc: Any, variants: int, segments: int) -> PymcModel:
+    """Return the logs of the cells' standard deviations; the common one, about which they vary, is integrated out."""
+    spread = pymc.LogNormal("log_deviation_spread", math.log(DEVIATIONS_SPREAD), LOG_SPREAD)
+    cells = variants * segments
+    covariance = np.ones((cells, cells)) + spread**2 * np.eye(cells)
+    return pymc.MvNormal("log_deviation_cell", np.zeros(cells), cov=covariance).reshape((variants, segments))
 
 
 def _log_normal(
