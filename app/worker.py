@@ -23,6 +23,7 @@ from app.runtime.clock import Clock, SystemClock
 from app.runtime.cluster import compute_of
 from app.runtime.compute import Compute
 from app.runtime.logging import configure_logging
+from app.runtime.memory import keep_large_apart
 from app.runtime.processes import Backoff
 from app.runtime.settings import Settings
 from app.runtime.tracing import tracing
@@ -50,6 +51,7 @@ def main() -> None:
 
 def run(settings: Settings) -> None:
     """Work with these settings until SIGTERM or SIGINT."""
+    keep_large_apart()
     with tracing(settings):
         asyncio.run(_until_signal(settings))
 
