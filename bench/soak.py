@@ -94,7 +94,9 @@ def _processes(winnow: Winnow, samples: Samples) -> None:
         samples.add(f"{name} MB", process.memory_info().rss / MEBIBYTE)
         samples.add(f"{name} files", process.num_fds())
         samples.add(f"{name} threads", process.num_threads())
-    samples.add("worker's processes", len(worker.children(recursive=True)))
+    computing = worker.children(recursive=True)
+    samples.add("worker's processes", len(computing))
+    samples.add("compute MB", sum(process.memory_info().rss for process in computing) / MEBIBYTE)
     own = 0
     postgres = winnow.postgres_all()
     for process in postgres:
