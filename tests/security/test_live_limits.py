@@ -85,7 +85,8 @@ def test_a_message_that_is_too_long_ends_the_connection(opened, parts) -> None:
     one = opened()
     text = '{"type": "ping", "payload": {"a": "' + "x" * 1_000_000 + '"}}'
     size = len(text) // parts + 1
-    one.send([text[at : at + size] for at in range(0, len(text), size)] if parts > 1 else text)
+    with suppress(ConnectionClosed):  # the last parts may come after the end
+        one.send([text[at : at + size] for at in range(0, len(text), size)] if parts > 1 else text)
     with pytest.raises(ConnectionClosed) as closed:
         one.recv(10)
     assert closed.value.rcvd.code == 1009
