@@ -10,7 +10,6 @@ from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from app.store.campaign_parts import MERCHANT_COLUMNS, NO_PARTS, CampaignPart, CampaignParts, MerchantRow
 from app.store.cursors import LARGEST_ID, Cursors, CursorValue, Page, askable, check_first, read_cursor
@@ -282,8 +281,7 @@ def _campaign_row(row: Record) -> CampaignRow:
 
 
 def _with_parts(parts: CampaignParts, written: str, *along: str) -> CampaignRow:
-    campaign = campaign_of(written)
-    return replace(campaign, along=dict(zip(parts, along, strict=True))) if parts else campaign
+    return CampaignRow(*_CAMPAIGN.decode(written), along=dict(zip(parts, along, strict=True)))
 
 
 def _page_of(row: Record, parts: CampaignParts, *, first: int, after: str | None, order: str) -> Page[CampaignRow]:
